@@ -14,23 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = [
-    "OUTPUT",
-    "STRICT",
-    "Form",
-    "Id",
-    "Line",
-    "Name",
-    "WrongValueError",
-    "adapter",
-    "as_json",
-    "hidden",
-    "json_schema",
-    "matches_path",
-    "read_hidden",
-    "unique",
-]
-
 T = TypeVar("T")
 
 STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False}

@@ -13,26 +13,6 @@ from typing import Literal
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.redaction import redact
 
-__all__ = [
-    "TRAILER",
-    "Action",
-    "BranchCommit",
-    "BranchFacts",
-    "PullSeen",
-    "CommitWrite",
-    "Foreign",
-    "Proposal",
-    "ProposalOutcome",
-    "ProposalPlan",
-    "blob_sha",
-    "decide",
-    "difference",
-    "foreign_error",
-    "is_ours",
-    "merged_body",
-    "signed_message",
-]
-
 # The trailer of our commits; its value is the branch that the commit was made for.
 TRAILER = "Consdb-Actions-Branch"
 

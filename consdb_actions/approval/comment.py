@@ -10,18 +10,6 @@ from itertools import zip_longest
 
 from consdb_actions.approval.facts import Account, MarkedComment
 
-__all__ = [
-    "MARKER",
-    "ROOM",
-    "CommentPlan",
-    "Part",
-    "join",
-    "own_comments",
-    "own_sections",
-    "plan_comment",
-    "split",
-]
-
 MARKER = "<!-- consdb-actions:comment -->"  # First line of our comment
 
 

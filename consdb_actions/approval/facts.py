@@ -11,32 +11,6 @@ from typing import Any, ClassVar
 from consdb_actions.approval.policy import Policy, Role
 from consdb_actions.forms import STRICT
 
-__all__ = [
-    "Account",
-    "FileChange",
-    "Commit",
-    "CommitChange",
-    "Contributor",
-    "EventKind",
-    "ApprovalFacts",
-    "MarkedComment",
-    "NOREPLY",
-    "PublishedStatus",
-    "PullFacts",
-    "PullRequest",
-    "Review",
-    "ReviewState",
-    "Team",
-    "TimelineEvent",
-    "UNCHANGED",
-    "eligible",
-    "holder_accounts",
-    "holds",
-    "roles_of",
-    "unreadable_teams",
-    "why_not",
-]
-
 UNCHANGED = "unchanged"  # In place of a digest, where a commit does not change that part of a schema
 
 

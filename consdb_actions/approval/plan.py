@@ -11,17 +11,6 @@ from consdb_actions.approval.facts import ApprovalFacts, CommitChange, FileChang
 from consdb_actions.approval.policy import Role
 from consdb_actions.forms import Form, hidden, read_hidden
 
-__all__ = [
-    "CONTEXT",
-    "PullPlan",
-    "ReactionPlan",
-    "StatusPlan",
-    "make_plan",
-    "plan_status",
-    "recall",
-    "remember",
-]
-
 KEPT = 20  # Maximum number of commits stored in a comment
 
 ROOM = 8_000  # Maximum size of the digests in a comment, in characters; the oldest commits are dropped first

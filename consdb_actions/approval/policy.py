@@ -10,8 +10,6 @@ from typing import Annotated
 
 from consdb_actions.forms import Form, Id, WrongValueError, matches_path, unique
 
-__all__ = ["DEFAULT_POLICY", "Concern", "Designate", "Holders", "Policy", "Role"]
-
 
 class Concern(StrEnum):
     """A part of a schema change: what the database does, or what people read."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from consdb_actions.approval.facts import ApprovalFacts
     from consdb_actions.commands.pull_requests import Flow, PullResult
 
-__all__ = ["approvals_flow", "group"]
-
 
 def approvals_flow() -> Flow[ApprovalFacts, Decision]:
     """Return how approvals are decided, shown and published."""

@@ -15,8 +15,6 @@ from consdb_actions.adapters.github.client import DEFAULT_API, expected_form
 from consdb_actions.commands.options import parse_moment
 from consdb_actions.errors import InputError
 
-__all__ = ["account_name", "github_session", "moment_or_now", "repository_name"]
-
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
 
 

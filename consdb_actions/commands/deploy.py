@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from consdb_actions.deploy.model import DeployPolicy
     from consdb_actions.report.deploy import Shown
 
-__all__ = ["group"]
-
 _TICKET = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}-[0-9]{1,9}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 

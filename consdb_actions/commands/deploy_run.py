@@ -9,8 +9,8 @@ from pathlib import Path
 
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github import GitHub
-from consdb_actions.adapters.github.deploy_facts import DeployReader
 from consdb_actions.adapters.github.proposals import ProposalReader, Proposals
+from consdb_actions.adapters.github.releases import DeployReader
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.adapters.values_files import (
     ApiFiles,
@@ -30,17 +30,6 @@ from consdb_actions.proposal import Action, Proposal
 from consdb_actions.release.notes import tickets_in
 from consdb_actions.release.versions import ReleasePolicy, newest
 from consdb_actions.report.deploy import Shown, pull_body, pull_message, pull_title
-
-__all__ = [
-    "DeployOptions",
-    "Deployer",
-    "look",
-    "newest_release",
-    "plan_locally",
-    "refusal",
-    "release_tags",
-    "values_source",
-]
 
 
 @dataclass(frozen=True, slots=True)

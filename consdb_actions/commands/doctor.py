@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
     from consdb_actions.approval.policy import Policy
 
-__all__ = ["command"]
-
 SIGNS = {"ok": "✓", "wrong": "✗", "unknown": "?"}
 ENVIRONMENT = "consdb-release"
 LABEL = "consdb: migrate"

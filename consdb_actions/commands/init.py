@@ -17,8 +17,6 @@ from consdb_actions.errors import InputError
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
 
-__all__ = ["APPS", "PROJECT", "WORKFLOWS", "App", "callers", "command", "newest_release"]
-
 PROJECT = "lsst-dm/consdb-actions"
 WORKFLOWS = ".github/workflows"
 PIN = re.compile(r"(?<=@)([0-9a-f]{40}) # (\S+)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
+from consdb_actions.commands.migrations_source import LABEL, SOURCE, target_option
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import present
 from consdb_actions.errors import InputError
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
     from consdb_actions.adapters.github.migration_source import Outdated
     from consdb_actions.publication.source import SchemaSource
-
-__all__ = ["command"]
 
 MOST = 50  # Migrations that one run makes again; the next run makes the rest
 

@@ -18,18 +18,18 @@ from consdb_actions.adapters.github.migration_source import (
     read_source,
     read_stack,
 )
-from consdb_actions.adapters.github.proposals import Proposal, Proposals
+from consdb_actions.adapters.github.proposals import Proposals
 from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.comment import Part
 from consdb_actions.commands.connection import github_session, repository_name
-from consdb_actions.commands.migration_options import asked_for, source_options, target_option
+from consdb_actions.commands.migrations_source import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.proposal import PullSeen, blob_sha
+from consdb_actions.proposal import Proposal, PullSeen, blob_sha
 from consdb_actions.publication.outdated import Rebase, Stack, find_rebases
 from consdb_actions.publication.plan import (
     Present,
@@ -59,8 +59,6 @@ from consdb_actions.report.publication import (
     render_pull,
     render_rebases,
 )
-
-__all__ = ["EDITED", "MigrationPublisher", "command", "tell_left_behind", "tell_rebases"]
 
 EDITED = "These files were edited manually and are unchanged."
 

@@ -13,22 +13,6 @@ import click
 from consdb_actions.commands.terminal import fold, verbosity_options
 from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = [
-    "FILE",
-    "FOLDER",
-    "FORMATS",
-    "LazyGroup",
-    "PullNumber",
-    "event_options",
-    "examples",
-    "facts_option",
-    "format_option",
-    "max_calls_option",
-    "option",
-    "parse_moment",
-    "pull_options",
-]
-
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from consdb_actions.process.facts import ProcessFacts
     from consdb_actions.process.states import Progress
 
-__all__ = ["group", "process_flow"]
-
 SUBCOMMANDS = {
     "status": "Show the steps of a schema change.",
     "sync": "Publish the steps of schema changes: comment, status, reactions.",

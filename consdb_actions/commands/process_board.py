@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from consdb_actions.process.facts import ProcessFacts
     from consdb_actions.release.versions import ReleasePolicy
 
-__all__ = ["BoardOptions", "board_of_files", "board_of_github", "command"]
-
 WEB = "https://github.com"
 
 

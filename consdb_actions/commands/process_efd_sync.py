@@ -20,11 +20,9 @@ from consdb_actions.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
-    from consdb_actions.adapters.github.proposals import ProposalOutcome
     from consdb_actions.config import Config
     from consdb_actions.process.efd import EfdCopy, EfdSource
-
-__all__ = ["command"]
+    from consdb_actions.proposal import ProposalOutcome
 
 
 @click.command(
@@ -66,9 +64,10 @@ def command(
     """
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.github.process_facts import EfdReader
-    from consdb_actions.adapters.github.proposals import Proposal, ProposalOutcome, Proposals
+    from consdb_actions.adapters.github.proposals import Proposals
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.process.efd import branch_of
+    from consdb_actions.proposal import Proposal, ProposalOutcome
     from consdb_actions.report.process_efd import copy_body, copy_message, copy_title
 
     repository = repository_name(repo)

@@ -32,8 +32,6 @@ from consdb_actions.commands.connection import github_session, moment_or_now, re
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 
-__all__ = ["Flow", "PullResult", "configuration", "show_results", "status", "sync", "sync_pull", "target_of"]
-
 F = TypeVar("F", bound=PullFacts)
 F_co = TypeVar("F_co", bound=PullFacts, covariant=True)
 D = TypeVar("D")

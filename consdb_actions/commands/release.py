@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from consdb_actions.commands.release_run import ReleaseOutcome
     from consdb_actions.config import Config
 
-__all__ = ["group"]
-
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 

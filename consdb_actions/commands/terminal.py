@@ -16,8 +16,6 @@ import click
 
 from consdb_actions.report.markdown import printable
 
-__all__ = ["fold", "paint", "present", "progress_display", "show", "show_note", "verbosity_options"]
-
 _COLOURS: Mapping[str, Mapping[str, Any]] = {
     "error": {"fg": "red", "bold": True},
     "warning": {"fg": "yellow"},

@@ -30,21 +30,6 @@ from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.release.notes import ReleaseNotes
 
-__all__ = [
-    "Holds",
-    "TicketImage",
-    "candidates",
-    "check_request",
-    "make_plan",
-    "nowhere",
-    "refused_order",
-    "refused_tag",
-    "replaced_by",
-    "ticket_image",
-    "waiver_problem",
-    "with_found",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Holds:

@@ -26,32 +26,6 @@ from consdb_actions.migration.words import subject
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Site
 
-__all__ = [
-    "ACCEPTABLE",
-    "ApplyCheck",
-    "ApplyOutcome",
-    "BROUGHT_ABOUT",
-    "Changed",
-    "CheckState",
-    "Checkout",
-    "DatabaseFacts",
-    "Direction",
-    "Lock",
-    "MODES",
-    "PublicationFacts",
-    "Result",
-    "SectionFacts",
-    "SectionResult",
-    "State",
-    "Subscription",
-    "TableLock",
-    "in_order",
-    "lock_statement",
-    "locked_first",
-    "needed_mode",
-    "statements",
-]
-
 CheckState = Literal["ok", "warning", "refused"]
 
 # Checks that an operator can ignore, by name; the evidence records it.

@@ -9,8 +9,6 @@ from typing import Annotated
 from consdb_actions.forms import Form, hidden, read_hidden
 from consdb_actions.process.policy import ProcessPolicy
 
-__all__ = ["EfdCopy", "EfdOrigin", "EfdSource", "branch_of", "efd_mark", "efd_origin", "plan_copy"]
-
 
 @dataclass(frozen=True, slots=True)
 class EfdSource:

@@ -43,28 +43,6 @@ from consdb_actions.process.memory import (
 from consdb_actions.process.policy import Owner
 from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
 
-__all__ = [
-    "CONSDB",
-    "CONSDBTAP",
-    "DATALINK",
-    "DERIVED",
-    "TAP_SCHEMA",
-    "RoleLogins",
-    "attesters",
-    "deployed",
-    "holders",
-    "listen",
-    "live_migrations",
-    "migration_name",
-    "needed",
-    "owner_names",
-    "present_binding",
-    "repinned",
-    "tap_deployed",
-    "ticket_image",
-]
-
-
 CONSDB, CONSDBTAP = "consdb", "consdbtap"  # Applications in phalanx
 
 TAP_SCHEMA, DATALINK = "tap-schema", "datalink"  # Components of consdbtap

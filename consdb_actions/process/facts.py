@@ -13,26 +13,6 @@ from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import Checklist
 from consdb_actions.schema.sources import TableSource
 
-__all__ = [
-    "Approvals",
-    "Comment",
-    "Deployment",
-    "EfdFile",
-    "Evidence",
-    "ProcessFacts",
-    "StepFinding",
-    "PullLink",
-    "MigrationPull",
-    "TaggedRelease",
-    "RoleApproval",
-    "SchemaChange",
-    "Setting",
-    "FactSource",
-    "SourceFailure",
-    "latest",
-    "listed",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -16,17 +16,6 @@ from consdb_actions.approval.facts import CommitChange
 from consdb_actions.forms import Form, hidden, read_hidden
 from consdb_actions.process.facts import ProcessFacts
 
-__all__ = [
-    "FINISHED",
-    "Binding",
-    "Memo",
-    "change_digest",
-    "kept",
-    "migration_digest",
-    "recall",
-    "written",
-]
-
 # Marks a comment when all steps are done: the pull request need not be read again.
 FINISHED = "<!-- consdb-actions:process-finished -->"
 

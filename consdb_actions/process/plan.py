@@ -13,8 +13,6 @@ from consdb_actions.process.memory import recall
 from consdb_actions.process.states import Progress, StepState, StepStatus
 from consdb_actions.process.steps import MERGE
 
-__all__ = ["CONTEXT", "CommentRequests", "Readiness", "make_plan", "readiness", "requests_of"]
-
 CONTEXT = "consdb/ready-to-merge"  # Name of the commit status
 
 

@@ -15,16 +15,6 @@ from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.forms import Form, Id, WrongValueError, unique
 from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
 
-__all__ = [
-    "DEFAULT_POLICY",
-    "EfdPolicy",
-    "Owner",
-    "ProcessPolicy",
-    "ProcessSection",
-    "StepRule",
-    "make_policy",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Owner(Holders):

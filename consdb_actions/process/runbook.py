@@ -29,8 +29,6 @@ from consdb_actions.process.runbook_stand import (
 from consdb_actions.process.runbook_steps import UNRESTORED, Block, Runbook, RunbookPart, RunbookStep, Text
 from consdb_actions.process.sites import Site, Sites
 
-__all__ = ["make_runbook", "test_announcement", "texts"]
-
 
 def make_runbook(
     changes: Sequence[SectionChange],

@@ -11,20 +11,6 @@ from consdb_actions.lint.readers import losses
 from consdb_actions.lint.script import DirectionRun, LintStep
 from consdb_actions.lint.state import LintColumn, LintRelation, LintState, Name
 
-__all__ = [
-    "ColumnChange",
-    "Effects",
-    "Misfit",
-    "Needs",
-    "Pair",
-    "Rekeyed",
-    "RunbookRevision",
-    "SectionChange",
-    "effects_of",
-    "needs_of",
-]
-
-
 Kind = Literal["added", "dropped", "renamed", "retyped", "tightened", "loosened"]
 
 

@@ -18,24 +18,6 @@ from consdb_actions.process.runbook_stand import (
 from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.sites import WriterService
 
-__all__ = [
-    "DONE",
-    "cancel_steps",
-    "caught_up",
-    "drain",
-    "empty",
-    "identity",
-    "migrate_steps",
-    "nothing_waits",
-    "off",
-    "on",
-    "publish",
-    "republish",
-    "unpublish",
-    "writers_of",
-]
-
-
 _COPY = 1800
 DONE = "It answers `DO` when the replica has every row."
 

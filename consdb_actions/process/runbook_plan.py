@@ -13,21 +13,6 @@ from consdb_actions.process.runbook_change import Needs, SectionChange
 from consdb_actions.process.runbook_steps import Account, Block, RunbookStep
 from consdb_actions.process.sites import Site, Sites
 
-__all__ = [
-    "SOON",
-    "Direction",
-    "RunbookPlan",
-    "apply_command",
-    "ask",
-    "by_hand",
-    "listed",
-    "run",
-    "tables",
-    "upgrade_checks",
-    "upgrade_step",
-]
-
-
 Direction = Literal["upgrade", "downgrade"]
 
 _MOST = 60  # Columns that are looked for by name; the others are counted

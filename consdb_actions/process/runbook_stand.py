@@ -13,20 +13,6 @@ from consdb_actions.process.runbook_plan import RunbookPlan, apply_command, list
 from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.sites import Session, Site, Sites
 
-__all__ = [
-    "RunbookRelease",
-    "after_steps",
-    "branch_tag",
-    "deploy_command",
-    "halfway_steps",
-    "preflight_step",
-    "prepare_steps",
-    "release_steps",
-    "schema_steps",
-    "summit_deploy_step",
-    "test_steps",
-]
-
 _TEAM = "ConsDB team"
 _OBSERVER = "test image operator"
 _LOGS = (

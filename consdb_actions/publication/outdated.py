@@ -10,17 +10,6 @@ from consdb_actions.proposal import PullSeen
 from consdb_actions.publication.result import TargetSection
 from consdb_actions.publication.source import Marker, SchemaSource
 
-__all__ = [
-    "RequestedChange",
-    "Rebase",
-    "Stack",
-    "find_rebases",
-    "newest_revision",
-    "read_ids",
-    "reason_to_regenerate",
-    "stack_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Stack:

@@ -13,20 +13,6 @@ from consdb_actions.proposal import PullSeen, blob_sha
 from consdb_actions.publication.result import TargetSection
 from consdb_actions.publication.source import Inputs, Marker, SchemaSource, read_marker
 
-__all__ = [
-    "WITHDRAWN",
-    "Kept",
-    "Present",
-    "Publication",
-    "State",
-    "TargetPull",
-    "find_pull",
-    "find_withdrawn",
-    "is_untouched",
-    "may_reopen",
-    "plan_files",
-]
-
 WITHDRAWN = "<!-- consdb-actions:withdrawn -->"  # Marks the body of a pull request that this program closed
 
 State = Literal[

@@ -21,18 +21,6 @@ from consdb_actions.lint.sql import Parsed, SqlError, read
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from consdb_actions.proposal import blob_sha
 
-__all__ = [
-    "MAX_FILE",
-    "MAX_FILES",
-    "MAX_REPORT",
-    "BadFileError",
-    "RevisionFile",
-    "TargetSection",
-    "check_result",
-    "join_outcomes",
-    "read_revision",
-]
-
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())

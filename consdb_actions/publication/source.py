@@ -11,20 +11,6 @@ from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, as_json, hidden, read_hidden
 from consdb_actions.proposal import PullSeen
 
-__all__ = [
-    "REGENERATE",
-    "Inputs",
-    "Marker",
-    "MigrationRequest",
-    "Names",
-    "RequestedMigration",
-    "SchemaSource",
-    "decide_request",
-    "name_migration",
-    "read_marker",
-]
-
-
 RequestAction = Literal["generate", "withdraw", "conflict", "held", "nothing"]
 
 # `RequestedMigration.action` of a migration that is regenerated because its inputs changed.

@@ -12,15 +12,6 @@ from typing import Annotated
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.forms import Form, matches_path, unique
 
-__all__ = [
-    "NextVersion",
-    "ReleasePolicy",
-    "CalendarVersion",
-    "newest",
-    "next_version",
-    "parse_version",
-]
-
 _CALENDAR = re.compile(r"(?P<year>[0-9]{2})\.(?P<month>0?[1-9]|1[0-2])\.(?P<number>[0-9]{1,6})", re.ASCII)
 
 _MONTHS = (

@@ -22,29 +22,6 @@ from requests.exceptions import RequestException, Timeout
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.redaction import conceal, redact
 
-__all__ = [
-    "Answer",
-    "ConnectionAnswers",
-    "Budget",
-    "Clock",
-    "DEFAULT_API",
-    "GitHub",
-    "GitHubError",
-    "MovedError",
-    "PAGE",
-    "RateLimitError",
-    "SystemClock",
-    "TooLargeError",
-    "CallFailure",
-    "answered",
-    "classify",
-    "connect",
-    "expected_form",
-    "quoted",
-    "quoted_path",
-    "read_body",
-]
-
 # Seconds that one answer may take after its headers have come: a time-out only bounds the pauses in it.
 WHOLE = 60.0
 

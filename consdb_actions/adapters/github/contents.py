@@ -38,15 +38,6 @@ from consdb_actions.schema.delta import compare
 from consdb_actions.schema.digest import digest_delta
 from consdb_actions.schema.model import Schema
 
-__all__ = [
-    "ApiContents",
-    "FileChange",
-    "Objects",
-    "UnreachableError",
-    "change_of_file",
-    "changes_at",
-]
-
 MAX_READ = 1_000_000  # Bytes of a file that are read
 
 _FILES, _FOLDERS = ("100644", "100755"), ("040000",)

@@ -10,8 +10,6 @@ from typing import Any
 from consdb_actions.errors import InputError
 from consdb_actions.publication.source import RequestedMigration, read_marker
 
-__all__ = ["EventTarget", "asked", "asked_of_event", "process_target", "target_of_event"]
-
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")

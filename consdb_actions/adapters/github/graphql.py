@@ -23,26 +23,6 @@ from consdb_actions.approval.facts import (
 )
 from consdb_actions.proposal import PullSeen
 
-__all__ = [
-    "BLOB",
-    "ENTRIES",
-    "FILE",
-    "FILE_NAME",
-    "PULLS",
-    "ObjectQuery",
-    "TAGGER",
-    "account",
-    "commit",
-    "history",
-    "is_own",
-    "moment",
-    "pull_request",
-    "reviews",
-    "seen",
-    "status",
-    "timeline",
-]
-
 # Reads the answer over REST: of a repository's root, about the object of a name.
 Read = Callable[[GitHub, str, str], Any]
 

@@ -36,19 +36,6 @@ from consdb_actions.publication.source import (
     read_marker,
 )
 
-__all__ = [
-    "Outdated",
-    "TargetRepository",
-    "config_of",
-    "date_of",
-    "find_outdated",
-    "read_answers_on",
-    "read_inputs",
-    "read_source",
-    "read_stack",
-]
-
-
 INI = "alembic.ini"
 MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 

@@ -39,8 +39,6 @@ from consdb_actions.schema.findings import ViewOf
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.sources import check_sources
 
-__all__ = ["ProcessReader"]
-
 _T = TypeVar("_T")
 
 SHOWN = ("source-missing", "source-differs", "near-duplicate")  # rules with a place of their own

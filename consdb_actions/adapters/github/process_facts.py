@@ -32,8 +32,6 @@ from consdb_actions.publication.source import read_marker
 from consdb_actions.release.plan import last_release
 from consdb_actions.release.versions import parse_version
 
-__all__ = ["ConsdbReader", "EfdReader", "PhalanxReader"]
-
 _REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
 
 

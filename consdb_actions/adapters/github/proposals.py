@@ -28,8 +28,6 @@ from consdb_actions.proposal import (
     signed_message,
 )
 
-__all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals"]
-
 MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 Json = Mapping[str, Any]

@@ -39,20 +39,6 @@ from consdb_actions.approval.policy import Role
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import InputError
 
-__all__ = [
-    "ApprovalReader",
-    "CommentWriter",
-    "PullPublisher",
-    "PullReader",
-    "marked_comments",
-    "open_pulls",
-    "pulls_of_commit",
-    "pulls_of_group",
-    "read_comments",
-    "read_sections",
-]
-
-
 PASSES = 3  # How often a write is looked at again: another run may have written at the same time
 
 _MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
@@ -217,13 +203,15 @@ class PullReader:
 
     def _pull(self, number: int) -> Any:
         """Read a pull request that somebody named; a number that is not there is a mistake of theirs."""
-        data = self._github.find(f"{self._root}/pulls/{number}")
-        if data is None:
+        try:
+            return self._github.get(f"{self._root}/pulls/{number}")
+        except GitHubError as error:  # which a run over all pull requests reports instead
+            if error.status != 404:
+                raise
             raise InputError(
                 f"{self._repository} has no pull request {number}",
                 remedy="Check --repo and the number. A token that cannot see the repository gets it, too.",
-            )
-        return data
+            ) from error
 
     def _config_at(self, branch: str, commit: str = "") -> tuple[Config, str]:
         """Read the configuration of a base branch: the pull request's own does not count (rule A8)."""
