@@ -41,6 +41,17 @@ def account_name(name: str, option: str) -> str:
     return name
 
 
+def commit_id(text: str, option: str) -> str:
+    """Check the full id of a commit."""
+    if not re.fullmatch(r"[0-9a-f]{40}", text, re.ASCII):
+        raise InputError(
+            f'"{text[:100]}" is not a full commit id',
+            place=option,
+            remedy="Give all of its 40 hexadecimal digits, in lower case.",
+        )
+    return text
+
+
 def moment_or_now(text: str | None, name: str = "--now") -> datetime:
     """Parse a time in ISO 8601, in UTC without a zone; None: now."""
     return parse_moment(text, name) or datetime.now(UTC)

@@ -23,7 +23,7 @@ from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.comment import Part
-from consdb_actions.commands.connection import github_session, repository_name
+from consdb_actions.commands.connection import commit_id, github_session, repository_name
 from consdb_actions.commands.migrations_source import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import present
@@ -436,9 +436,9 @@ def command(
     CONSDB_SOURCE_TOKEN the one for the repository of schemas; each is GITHUB_TOKEN where it is not set.
     """
     inputs = Inputs(
-        _sha(generated_for, "--generated-for"),
-        base=_sha(schemas_base, "--schemas-base") if schemas_base else "",
-        target=_sha(target_commit, "--target-commit") if target_commit else "",
+        commit_id(generated_for, "--generated-for"),
+        base=commit_id(schemas_base, "--schemas-base") if schemas_base else "",
+        target=commit_id(target_commit, "--target-commit") if target_commit else "",
     )
     asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
     runner = Runner.from_environ(os.environ)
@@ -464,16 +464,6 @@ def command(
         ).run(asked, inputs, result)
     _show(done, output_format, runner)
     return _EXIT.get(done.state, 0)
-
-
-def _sha(text: str, place: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{40}", text, re.ASCII):
-        raise InputError(
-            f"{text[:100]!r} is not a commit",
-            place=place,
-            remedy="Give all 40 hexadecimal digits of its SHA.",
-        )
-    return text
 
 
 def _show(done: Publication, output_format: str, runner: Runner) -> None:

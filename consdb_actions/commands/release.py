@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.registry import ImageManifest
     from consdb_actions.commands.release_run import ReleaseOutcome
     from consdb_actions.config import Config
-
-_SHA = re.compile(r"[0-9a-f]{40}")
 
 
 @click.group()
@@ -134,15 +131,11 @@ def tag_command(
     from consdb_actions.adapters.github import SystemClock
     from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
     from consdb_actions.adapters.registry import Registry
-    from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+    from consdb_actions.commands.connection import commit_id, github_session, moment_or_now, repository_name
     from consdb_actions.commands.release_run import ReleaseOptions, make_release, wait_for_images
 
-    if commit is not None and not _SHA.fullmatch(commit):
-        raise InputError(
-            f'"{commit[:100]}" is not a full commit id',
-            place="--commit",
-            remedy="Give all of its 40 hexadecimal digits, in lower case.",
-        )
+    if commit is not None:
+        commit_id(commit, "--commit")
     repository, wanted = repository_name(repo), ReleaseOptions(commit, expected, moment_or_now(now))
     with github_session() as github, Registry(registry_url) as registry:
         reader = ReleaseReader(github, repository, run=os.environ.get("GITHUB_RUN_ID", ""))

@@ -401,6 +401,14 @@ class GitHub:
                 raise
             return None
 
+    def contains(self, repository: str, newer: str, commit: str, missing: tuple[int, ...] = ()) -> bool:
+        """Tell whether a commit or tag has a commit in its history; not where one is `missing`."""
+        path = f"/repos/{repository}/compare/{commit}...{quoted(newer)}"
+        if (key := f"contains {path}") not in self.lasting:
+            data = self.find(path, {"per_page": 1, "page": 2}, missing=missing)
+            self.lasting[key] = data is not None and data["status"] in ("ahead", "identical")
+        return bool(self.lasting[key])
+
     def tip(self, repository: str, branch: str = "") -> str:
         """Return the newest commit of a branch, or of the default branch."""
         branch = branch or self.default_branch(repository)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.client import GitHub, GitHubError
 from consdb_actions.adapters.github.contents import changes_at
 from consdb_actions.adapters.github.process_facts import ConsdbReader, PhalanxReader
 from consdb_actions.adapters.github.pull_requests import PullReader, read_comments
@@ -52,7 +52,6 @@ class ProcessReader(PullReader):
         self._phalanx: dict[ProcessPolicy, PhalanxReader] = {}
         self._consdb: dict[ProcessPolicy, ConsdbReader] = {}
         self._teams: dict[str, Team] = {}
-        self._held: dict[tuple[str, str], bool] = {}
         self._troubles: dict[FactSource, SourceFailure] = {}
 
     def followed(self, now: datetime) -> list[int]:
@@ -266,15 +265,8 @@ class ProcessReader(PullReader):
         return held or ()
 
     def _holds(self, tag: str, commit: str) -> bool:
-        """Tell whether a tag of the repository of the schemas has a commit in its history; it never moves."""
-        if (tag, commit) not in self._held:
-            self._held[tag, commit] = self._compared(tag, commit)
-        return self._held[tag, commit]
-
-    def _compared(self, tag: str, commit: str) -> bool:
-        path = f"{self._root}/compare/{commit}...{quoted(tag)}"
-        data = self._github.find(path, {"per_page": 1, "page": 2}, lasting=True)
-        return data is not None and data["status"] in ("ahead", "identical")
+        """Tell whether a tag of the repository of the schemas has a commit in its history."""
+        return self._github.contains(self._repository, tag, commit, missing=(404,))
 
     def _team(self, name: str) -> Team:
         """Read a team once in a run."""

@@ -90,7 +90,11 @@ class ConsdbReader:
                 found and tag.name not in deployed
             ):
                 continue
-            if all(self._holds(tag.commit, item.merge_commit) for item in live):
+            if all(
+                tag.commit == item.merge_commit
+                or self._github.contains(self.repository, tag.commit, item.merge_commit)
+                for item in live
+            ):
                 release = TaggedRelease(tag.name, tag.commit, self._page("tree", tag.name), tag.annotated)
                 found.append(release if found else self._dated(release, tag.object))
         return tuple(found), name
@@ -180,15 +184,6 @@ class ConsdbReader:
         """List the pull requests of a branch."""
         owner = self.repository.partition("/")[0]
         return self._github.items(f"{self._root}/pulls", {"state": "all", "head": f"{owner}:{branch}"})
-
-    def _holds(self, tagged: str, commit: str) -> bool:
-        """Tell whether a tagged commit has another one in its history."""
-        if tagged == commit:
-            return True
-        data = self._github.get(
-            f"{self._root}/compare/{commit}...{tagged}", {"per_page": 1, "page": 2}, lasting=True
-        )
-        return data["status"] in ("ahead", "identical")
 
     def _dated(self, release: TaggedRelease, sha: str) -> TaggedRelease:
         """Add when a release was tagged, which its tag object says, and its notes."""

@@ -531,10 +531,7 @@ class DeployReader:
             name for year in range(day.year - 1, day.year + 3) for name in self.tags(repository, f"w.{year}.")
         }
         for name in candidates(tags, day):
-            data = self._github.get(
-                f"/repos/{repository}/compare/{sha}...{name}", {"per_page": 1}, lasting=True
-            )
-            if data["status"] in ("ahead", "identical"):
+            if self._github.contains(repository, name, sha):
                 return name
         raise CheckFailed(
             f"no week of {repository} holds pull request {number} yet, which was merged on {day}",
