@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["HIDDEN", "UNSEEN", "conceal", "redact", "remember", "visible"]
-
 HIDDEN = "***"
 
 # Control characters, and those that change the direction of text: what is read is not what is there.

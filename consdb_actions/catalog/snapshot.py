@@ -16,20 +16,6 @@ from sqlalchemy.types import TypeEngine
 
 from consdb_actions.catalog.expressions import stable_expression
 
-__all__ = [
-    "CatalogColumn",
-    "CatalogConstraint",
-    "CatalogIndex",
-    "CatalogRelation",
-    "Grant",
-    "Options",
-    "Sequence",
-    "Snapshot",
-    "sqlalchemy_type",
-    "type_text",
-]
-
-
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _FORM = re.compile(
     r"(?P<head>[^(\[]+)(?:\((?P<arguments>[\d,\s-]*)\))?(?P<tail>[^\[(]*)(?P<array>(?:\[\d*\])*)"
