@@ -19,7 +19,6 @@ from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.adapters.github import GitHub
     from consdb_actions.config import Config
     from consdb_actions.process.efd import EfdCopy, EfdSource
     from consdb_actions.proposal import ProposalOutcome
@@ -63,6 +62,7 @@ def command(
     stops and shows the difference. Exit code 0 if the pull request exists, or if nothing differs.
     """
     from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.github.contents import read_config
     from consdb_actions.adapters.github.process_facts import EfdReader
     from consdb_actions.adapters.github.proposals import Proposals
     from consdb_actions.commands.connection import github_session, repository_name
@@ -75,7 +75,7 @@ def command(
     with github_session(max_calls) as github:
         base_name = github.default_branch(repository)
         base = github.tip(repository, base_name)
-        settings = given or _config_at(github, repository, base_name, base)
+        settings = given or read_config(github, repository, base_name, base)
         policy = settings.process_policy
         reader = EfdReader(github, policy, repository)
         source, changed = reader.source(consdb_pr, _ticket(ticket, settings))
@@ -104,16 +104,6 @@ def command(
                 source, copy, ProposalOutcome(proposals.plan(proposal).action), output_format, done=False
             )
         return _tell(source, copy, proposals.publish(proposal), output_format)
-
-
-def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Config:
-    from consdb_actions.adapters.config_file import parse_config
-    from consdb_actions.adapters.github.contents import read_file
-    from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
-
-    data = read_file(github, repository, CONFIG_PATH, commit)
-    place = f"{CONFIG_PATH} of {branch}"
-    return DEFAULT_CONFIG if data is None else parse_config(data, source=place)
 
 
 def _ticket(text: str | None, config: Config) -> str:

@@ -167,17 +167,9 @@ def tag_command(
 
 
 def _settings(reader: ReleaseReader, config: Path | None) -> Config:
-    from consdb_actions.adapters.config_file import load_config, parse_config
-    from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
+    from consdb_actions.adapters.config_file import load_config
 
-    if config is not None:
-        return load_config(config)
-    data = reader.config()
-    return (
-        DEFAULT_CONFIG
-        if data is None
-        else parse_config(data, source=f"{CONFIG_PATH} of {reader.branch.name}")
-    )
+    return reader.config() if config is None else load_config(config)
 
 
 def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import (
     GitHub,
@@ -31,6 +32,7 @@ from consdb_actions.adapters.github.graphql import (
 )
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.approval.facts import UNCHANGED, CommitChange, FileChange
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.forms import matches_path
 from consdb_actions.proposal import blob_sha
@@ -292,6 +294,12 @@ def read_file(github: GitHub, repository: str, path: str, commit: str) -> bytes 
     if not isinstance(data, dict) or data.get("type") != "file" or data.get("encoding") != "base64":
         raise InputError("this is not a file of a readable size", place=f"{path} at {commit[:8]}")
     return base64.b64decode(data["content"])
+
+
+def read_config(github: GitHub, repository: str, branch: str, commit: str = "") -> Config:
+    """Read the configuration of a branch, at its newest or another commit; the default if it has none."""
+    data = read_file(github, repository, CONFIG_PATH, commit or github.tip(repository, branch))
+    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {branch}")
 
 
 def _is_wanted(entry: dict[str, Any], folder: str, patterns: Collection[str]) -> bool:

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted_path
-from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_file
+from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_config, read_file
 from consdb_actions.adapters.github.pull_requests import read_sections
 from consdb_actions.approval.comment import Part
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
+from consdb_actions.config import Config
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.proposal import PullSeen
@@ -254,8 +253,7 @@ def _commits(github: GitHub, repository: str, tip: str, head: str) -> frozenset[
 
 def config_of(github: GitHub, source: SchemaSource) -> Config:
     """Read the configuration on the default branch of the schemas; what the change says does not count."""
-    data = read_file(github, source.repository, CONFIG_PATH, source.default)
-    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
+    return read_config(github, source.repository, source.default, source.default)
 
 
 def date_of(github: GitHub, source: SchemaSource) -> str:

@@ -9,10 +9,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ApiContents, changes_at, read_file
+from consdb_actions.adapters.github.contents import ApiContents, changes_at, read_config
 from consdb_actions.approval.comment import (
     MARKER,
     CommentPlan,
@@ -36,7 +35,7 @@ from consdb_actions.approval.facts import (
 )
 from consdb_actions.approval.plan import CONTEXT, PullPlan, ReactionPlan, StatusPlan, recall
 from consdb_actions.approval.policy import Role
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
+from consdb_actions.config import CONFIG_PATH, Config
 from consdb_actions.errors import InputError
 
 PASSES = 3  # How often a write is looked at again: another run may have written at the same time
@@ -217,12 +216,8 @@ class PullReader:
         """Read the configuration of a base branch: the pull request's own does not count (rule A8)."""
         if self._config is not None:
             return self._config
-        data = read_file(
-            self._github, self._repository, CONFIG_PATH, commit or self._github.tip(self._repository, branch)
-        )
-        if data is None:
-            return DEFAULT_CONFIG, f"default: {branch} has no {CONFIG_PATH}"
-        return parse_config(data, source=f"{CONFIG_PATH} of {branch}"), f"{CONFIG_PATH} of {branch}"
+        config = read_config(self._github, self._repository, branch, commit)
+        return config, config.source or f"default: nothing is set in {CONFIG_PATH} of {branch}"
 
     def _comments(self, number: int) -> list[Any]:
         return self._github.items(f"{self._root}/issues/{number}/comments")

@@ -10,8 +10,8 @@ from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ApiContents, Objects, read_file
-from consdb_actions.config import CONFIG_PATH
+from consdb_actions.adapters.github.contents import ApiContents, Objects, read_config
+from consdb_actions.config import Config
 from consdb_actions.deploy.model import DATALINK_FILE, DeployPlan
 from consdb_actions.deploy.plan import Holds, TicketImage, candidates, replaced_by
 from consdb_actions.deploy.tags import branch_tag
@@ -156,9 +156,9 @@ class ReleaseReader:
             )
         return data
 
-    def config(self) -> bytes | None:
-        """Return the configuration file on the default branch; None where there is none."""
-        return read_file(self._github, self._repository, CONFIG_PATH, self.branch.head)
+    def config(self) -> Config:
+        """Read the configuration of the default branch."""
+        return read_config(self._github, self._repository, self.branch.name, self.branch.head)
 
     def tags(self, commit: str = "") -> tuple[GitTag, ...]:
         """Read all tags: releases with the commit that they are on, others with whatever they name.
