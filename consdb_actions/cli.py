@@ -17,8 +17,6 @@ import click
 from consdb_actions.commands.options import LazyGroup
 from consdb_actions.errors import ConsdbActionsError, ExternalError
 
-__all__ = ["cli", "main"]
-
 GROUPS = {
     "init": "Write the caller workflows of a repository.",
     "doctor": "Check whether adoption is complete.",

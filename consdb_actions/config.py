@@ -19,8 +19,6 @@ from consdb_actions.process.policy import ProcessPolicy, ProcessSection, make_po
 from consdb_actions.process.sites import DEFAULT_SITES, Sites
 from consdb_actions.release.versions import ReleasePolicy
 
-__all__ = ["CONFIG_PATH", "DEFAULT_CONFIG", "Config", "ConfigFile", "GrantRule", "Severity", "ViewConfig"]
-
 CONFIG_PATH = ".github/consdb-actions.yaml"
 """Where the configuration is, relative to the root of a repository."""
 

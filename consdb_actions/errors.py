@@ -6,8 +6,6 @@ catches them; everything else lets them pass.
 
 from __future__ import annotations
 
-__all__ = ["CheckFailed", "ConsdbActionsError", "DatabaseChanged", "ExternalError", "InputError"]
-
 
 class ConsdbActionsError(Exception):
     """Base of all expected errors: a cause without a final period, its place, and a remedy."""

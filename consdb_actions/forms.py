@@ -5,25 +5,14 @@ Pydantic is imported when a file is read, not with the dataclasses.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Collection, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-
-__all__ = [
-    "OUTPUT",
-    "STRICT",
-    "Form",
-    "Id",
-    "Line",
-    "Name",
-    "WrongValueError",
-    "adapter",
-    "as_json",
-    "json_schema",
-    "unique",
-]
 
 T = TypeVar("T")
 
@@ -107,6 +96,13 @@ def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def matches_path(path: str, patterns: Collection[str]) -> bool:
+    """Tell whether a path matches one of some patterns, of which ``*`` does not match a slash."""
+    parts = path.split("/")
+    each = (pattern.split("/") for pattern in patterns)
+    return any(len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)) for wanted in each)
+
+
 Name = Annotated[str, Form(min_length=1)]
 Line = Annotated[str, Form("Text on one line.", max_length=300, pattern=r"^[^\x00-\x1f]*$")]
 Id = Annotated[
@@ -131,6 +127,24 @@ def as_json(value: Any, *, sparse: bool = False) -> dict[str, Any]:
     """Return a dataclass as JSON values; `sparse` is without what is as by default."""
     made: dict[str, Any] = adapter(type(value)).dump_python(value, mode="json", exclude_defaults=sparse)
     return made
+
+
+def hidden(name: str, data: Any) -> str:
+    """Write data as an HTML comment, which nothing in it can end."""
+    text = json.dumps(data, separators=(",", ":"))
+    text = re.sub(r"(?<=-)-|[<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
+    return f"<!-- consdb-actions:{name} {text} -->"
+
+
+def read_hidden(name: str, body: str, kind: type[T], *, last: bool = False) -> T | None:
+    """Read the first data of a name in a text, or the last; None if missing or not of its type."""
+    found = re.findall(rf"<!-- consdb-actions:{name} (\{{[^\n]{{0,60000}}?\}}) -->", body)
+    if not found:
+        return None
+    try:
+        return adapter(kind).validate_json(found[-1 if last else 0])
+    except ValueError:
+        return None
 
 
 def json_schema(kind: type[Any]) -> dict[str, Any]:

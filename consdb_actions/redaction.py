@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["HIDDEN", "UNSEEN", "conceal", "redact", "remember", "visible"]
-
 HIDDEN = "***"
 
+# Control characters, and those that change the direction of text: what is read is not what is there.
 UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
     r"\U000e0000-\U000e007f]"
 )
-"""Control characters, and those that change the direction of text: what is read is not what is there."""
 
 
 def visible(text: str) -> str:

@@ -17,7 +17,7 @@ from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, ConfigFile, Grant
 from consdb_actions.errors import InputError
 from consdb_actions.forms import json_schema
 from consdb_actions.process.policy import DEFAULT_POLICY
-from consdb_actions.publication.marker import name_migration
+from consdb_actions.publication.source import name_migration
 from consdb_actions.release.notes import tickets_in
 
 

@@ -13,8 +13,6 @@ from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.yaml_tree import YamlNode, read_tree
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config, ConfigFile
 
-__all__ = ["load_config", "parse_config"]
-
 
 def load_config(path: Path | None = None, *, directory: Path | None = None) -> Config:
     """Read the configuration file.

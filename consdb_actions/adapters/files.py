@@ -17,16 +17,6 @@ from consdb_actions.adapters.scratch import scratch_directory, temporary_base
 from consdb_actions.adapters.shell import shielded
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = [
-    "check_folder",
-    "check_targets",
-    "read_bytes",
-    "read_json",
-    "read_text",
-    "temporary_directory",
-    "write_all",
-]
-
 LARGEST = 64 * 1024 * 1024
 """Bytes of a file that is named on the command line."""
 

@@ -15,8 +15,6 @@ from pathlib import Path
 from consdb_actions.adapters import shell
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["Blob", "GitReader"]
-
 _LINK = "120000"
 _HOPS = 5
 _DEFAULTS = {

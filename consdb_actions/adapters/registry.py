@@ -19,8 +19,6 @@ from requests.exceptions import RequestException, Timeout
 from consdb_actions.adapters.github.client import Clock, SystemClock, read_body
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["RegistryResponse", "Caller", "ImageManifest", "Registry", "RegistryError"]
-
 ATTEMPTS = 5
 
 PATIENCE = 120.0  # Maximum total wait of a call in seconds

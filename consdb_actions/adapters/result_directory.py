@@ -15,8 +15,6 @@ from consdb_actions.forms import json_schema
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.result import MAX_FILE, MAX_FILES, MAX_REPORT
 
-__all__ = ["LOG", "REPORT", "ResultContent", "read_result"]
-
 REPORT = "report.json"  # Name of the report in each part of a result
 LOG = "log.txt"  # Name of the generator's output
 LOG_SHOWN = 8_000  # Bytes read from the end of a log

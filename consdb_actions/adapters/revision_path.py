@@ -19,8 +19,7 @@ from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
 from consdb_actions.lint.script import DirectionRun
 from consdb_actions.lint.state import LintState, Name
-from consdb_actions.process.runbook_change import RunbookRevision, SectionChange
-from consdb_actions.process.runbook_trace import effects_of
+from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 
 __all__ = ["BASE", "Way", "new_ways", "parse_way", "read_change", "resolve"]
 

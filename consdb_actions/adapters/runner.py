@@ -23,8 +23,6 @@ from urllib.parse import quote
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import conceal, remember, visible
 
-__all__ = ["Level", "Runner", "inert", "quoted_streams", "remember_secrets", "seen"]
-
 Level = Literal["notice", "warning", "error"]
 
 SUMMARY_LIMIT = 1024 * 1024  # bytes per step; a larger summary is refused as a whole

@@ -18,19 +18,6 @@ from typing import NoReturn
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
-__all__ = [
-    "UserAccount",
-    "Completed",
-    "Process",
-    "Terminated",
-    "raise_terminated",
-    "run",
-    "shielded",
-    "start",
-    "tail",
-    "unwinding_on_signals",
-]
-
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 _HELD_OFF = (signal.SIGINT, *_ENDING)

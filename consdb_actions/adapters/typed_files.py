@@ -26,8 +26,6 @@ from consdb_actions.adapters.yaml_tree import MAX_PROBLEMS
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, WrongValueError
 
-__all__ = ["Place", "facts_json", "load_facts", "typed"]
-
 T = TypeVar("T")
 
 Place = Sequence[str | int]

@@ -17,19 +17,6 @@ from consdb_actions.deploy.model import DeployPolicy, Values, default_files, slo
 from consdb_actions.deploy.values import Tree, parse_values
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = [
-    "ApiFiles",
-    "CloneFiles",
-    "ValuesCommit",
-    "FolderFiles",
-    "History",
-    "MOST_VERSIONS",
-    "Past",
-    "ValuesSource",
-    "read_history",
-    "read_values",
-]
-
 MAX_FILE = 1_000_000  # Maximum size of a values file in bytes
 
 MOST_VERSIONS = 60  # Maximum number of versions searched for the commit of a tag

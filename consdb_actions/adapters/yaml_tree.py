@@ -10,8 +10,6 @@ import yaml
 
 from consdb_actions.adapters.problems import FileError, Problem, shorten
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "YamlNode", "Value", "decode", "read_tree"]
-
 MAX_BYTES = 8 * 1024 * 1024  # Largest file that is read
 
 

@@ -10,20 +10,7 @@ from itertools import zip_longest
 
 from consdb_actions.approval.facts import Account, MarkedComment
 
-__all__ = [
-    "MARKER",
-    "ROOM",
-    "CommentPlan",
-    "Part",
-    "join",
-    "own_comments",
-    "own_sections",
-    "plan_comment",
-    "split",
-]
-
-MARKER = "<!-- consdb-actions:comment -->"
-"""First line of our comment."""
+MARKER = "<!-- consdb-actions:comment -->"  # First line of our comment
 
 
 class Part(StrEnum):
@@ -35,8 +22,8 @@ class Part(StrEnum):
     REBASE = "rebase"  # on the pull request of a migration
 
 
+# Maximum length of a section: together they fit into a comment, whichever flow writes last.
 ROOM = {Part.PROCESS: 32_000, Part.APPROVALS: 14_000, Part.MIGRATION: 15_000, Part.REBASE: 4_000}
-"""Maximum length of a section: together they fit into a comment, whichever flow writes last."""
 
 _OPENING = "<!-- consdb-actions:section "
 _HEAD = re.compile(rf"^{_OPENING}(?P<name>{'|'.join(Part)}) -->$", re.MULTILINE)

@@ -27,34 +27,6 @@ from consdb_actions.approval.facts import (
 )
 from consdb_actions.approval.policy import Concern, Role
 
-__all__ = [
-    "Decision",
-    "LIMIT",
-    "Naming",
-    "ExplanationNode",
-    "RoleOutcome",
-    "ReviewVerdict",
-    "RoleVerdict",
-    "ReviewEffect",
-    "StatusState",
-    "Stickiness",
-    "VERDICTS",
-    "assign",
-    "describe",
-    "differences",
-    "evaluate",
-    "explain",
-    "fit",
-    "label_changes",
-    "label_word",
-    "named_in",
-    "naming_of",
-    "reviewers_to_ask",
-    "stickiness",
-    "verdict_reviews",
-    "visible_lines",
-]
-
 
 class ReviewEffect(StrEnum):
     """The effect of one review on one role."""
@@ -211,9 +183,8 @@ def label_changes(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, 
     return tuple(add), tuple(remove)
 
 
+# The states with a verdict; a comment has none.
 VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
-
-"""The states with a verdict; a comment has none."""
 
 _MARKER = re.compile(r" {0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*", re.IGNORECASE)
 

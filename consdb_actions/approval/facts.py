@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -11,34 +11,7 @@ from typing import Any, ClassVar
 from consdb_actions.approval.policy import Policy, Role
 from consdb_actions.forms import STRICT
 
-__all__ = [
-    "Account",
-    "FileChange",
-    "Commit",
-    "CommitChange",
-    "Contributor",
-    "EventKind",
-    "ApprovalFacts",
-    "MarkedComment",
-    "NOREPLY",
-    "PublishedStatus",
-    "PullRequest",
-    "Review",
-    "ReviewState",
-    "Team",
-    "TimelineEvent",
-    "UNCHANGED",
-    "eligible",
-    "holder_accounts",
-    "holds",
-    "roles_of",
-    "unreadable_teams",
-    "why_not",
-]
-
-UNCHANGED = "unchanged"
-
-"""In place of a digest, where a commit does not change that part of a schema."""
+UNCHANGED = "unchanged"  # In place of a digest, where a commit does not change that part of a schema
 
 
 class ReviewState(StrEnum):
@@ -88,9 +61,15 @@ class PullRequest:
     author: Account | None
     state: str
     draft: bool
+    branch: str
     head: str
     base_branch: str
     base: str
+    created_at: datetime
+    merged_at: datetime | None = None
+    merge_commit: str = ""  # empty unless merged
+    committed_at: datetime | None = None  # date in the newest commit; read for the steps only, like the next
+    pushed_at: datetime | None = None  # start of the first check on the newest commit; None without checks
     labels: tuple[str, ...] = ()
     asked_people: tuple[str, ...] = ()
     asked_teams: tuple[str, ...] = ()
@@ -114,8 +93,7 @@ class TimelineEvent:
     """A label or review request that was added or removed."""
 
     kind: EventKind
-    subject: str
-    """The label's name, the person's login, or the team's slug."""
+    subject: str  # The label's name, the person's login, or the team's slug
     actor: Account | None
     at: datetime
 
@@ -136,8 +114,8 @@ class Commit:
 
     sha: str
     contributors: tuple[Contributor, ...]
+    # Whether it merges the base branch ("Update branch"), which writes nothing of the change.
     update_only: bool = False
-    """Whether it merges the base branch ("Update branch"), which writes nothing of the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +123,10 @@ class FileChange:
     """The change of one schema file since the merge base."""
 
     path: str
+    # Digest of the change of tables, columns, types, keys and constraints; empty if unreadable.
     structure: str
-    """Digest of the change of tables, columns, types, keys and constraints; empty if unreadable."""
-    text: str
-    """Digest of the change of descriptions, units and UCDs; empty if unreadable."""
-    verbatim: str
-    """Digest of the changed lines and their context."""
+    text: str  # Digest of the change of descriptions, units and UCDs; empty if unreadable
+    verbatim: str  # Digest of the changed lines and their context
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +136,7 @@ class CommitChange:
     sha: str
     changes: tuple[FileChange, ...] = ()
     problem: str = ""
-    remembered: bool = False
-    """Whether the commit is gone, and the digests come from a comment."""
+    remembered: bool = False  # Whether the commit is gone, and the digests come from a comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +156,8 @@ class MarkedComment:
     author: Account | None
     created_at: datetime
     body: str
+    # Whether its author may write in the repository, and so could edit a comment of ours.
     trusted: bool = False
-    """Whether its author may write in the repository, and so could edit a comment of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,37 +170,41 @@ class PublishedStatus:
     creator: Account | None
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalFacts:
-    """Everything that a decision about approvals uses."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullFacts:
+    """What every decision about a pull request uses."""
 
-    FORMAT: ClassVar[str] = "consdb-actions/approval-facts/1"
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     repository: str
-    html_url: str
-    """The repository's web address, without a slash at its end."""
-    now: datetime
-    identity: Account
+    html_url: str  # web address of the repository, without a slash at its end
+    now: datetime  # determines which designates hold a role
+    identity: Account  # our own account
     pull: PullRequest
-    policy: Policy
     policy_source: str
-    reviews: tuple[Review, ...] = ()
-    timeline: tuple[TimelineEvent, ...] = ()
-    commits: tuple[Commit, ...] = ()
-    teams: tuple[Team, ...] = ()
-    accounts: tuple[Account, ...] = ()
-    """Accounts of people in the policy, and others whose name is needed."""
-    unknown_people: tuple[str, ...] = ()
-    """Names in the policy without an account."""
     changes: tuple[CommitChange, ...] = ()
-    comments: tuple[MarkedComment, ...] = ()
-    status: PublishedStatus | None = None
-    notes: tuple[str, ...] = field(default=())
+    teams: tuple[Team, ...] = ()  # named in the policy
+    marked: tuple[MarkedComment, ...] = ()
+    status: PublishedStatus | None = None  # the newest of ours on the newest commit
 
     def change_at(self, sha: str | None) -> CommitChange | None:
         """Return the schema change at a commit; None when it was not read."""
         return next((change for change in self.changes if change.sha == sha), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalFacts(PullFacts):
+    """Everything that a decision about approvals uses."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/approval-facts/1"
+
+    policy: Policy
+    reviews: tuple[Review, ...] = ()
+    timeline: tuple[TimelineEvent, ...] = ()
+    commits: tuple[Commit, ...] = ()
+    accounts: tuple[Account, ...] = ()  # Accounts of people in the policy, and others whose name is needed
+    unknown_people: tuple[str, ...] = ()  # Names in the policy without an account
+    notes: tuple[str, ...] = ()
 
     def team(self, name: str) -> Team | None:
         """Return a team by its name `org/slug`."""

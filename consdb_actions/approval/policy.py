@@ -6,12 +6,9 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Annotated
 
-from consdb_actions.forms import Form, Id, WrongValueError, unique
-
-__all__ = ["DEFAULT_POLICY", "Concern", "Designate", "Holders", "Policy", "Role"]
+from consdb_actions.forms import Form, Id, WrongValueError, matches_path, unique
 
 
 class Concern(StrEnum):
@@ -149,12 +146,7 @@ class Policy:
 
     def matches(self, path: str) -> bool:
         """Return whether a file needs approval."""
-        parts = path.split("/")
-        for pattern in self.schemas:
-            wanted = pattern.split("/")
-            if len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)):
-                return True
-        return False
+        return matches_path(path, self.schemas)
 
     def role_named(self, word: str) -> Role | None:
         """Return the role with a name used in reviews, or None."""

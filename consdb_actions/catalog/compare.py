@@ -19,17 +19,6 @@ from consdb_actions.catalog.snapshot import (
 )
 from consdb_actions.schema.model import primary_key_name
 
-__all__ = [
-    "COLUMN_FACTS",
-    "Difference",
-    "canonical",
-    "compare",
-    "fact",
-    "same_constraint",
-    "same_fact",
-    "same_index",
-]
-
 COLUMN_FACTS = (
     "type",
     "nullable",

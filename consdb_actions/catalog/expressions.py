@@ -11,8 +11,6 @@ from pglast.parser import ParseError
 from pglast.stream import RawStream
 from pglast.visitors import Visitor
 
-__all__ = ["columns_read", "same_sql", "stable_expression", "stable_statement"]
-
 _TEXT = {"text", "varchar", "bpchar", "name"}
 
 

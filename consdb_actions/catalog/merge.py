@@ -24,8 +24,6 @@ from consdb_actions.catalog.snapshot import (
 )
 from consdb_actions.schema.model import primary_key_name
 
-__all__ = ["Conflict", "CatalogDrift", "Expected", "Path", "Side", "merge3"]
-
 Path = tuple[str, ...]
 """An element: a table; its column, constraint or index; or one fact of a column, such as its type."""
 

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
 
-from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from consdb_actions.adapters.github.client import DEFAULT_API, RateLimitError, expected_form
-from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.github import GitHub, connect
+from consdb_actions.adapters.github.client import DEFAULT_API, expected_form
 from consdb_actions.commands.options import parse_moment
-from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
-
-__all__ = ["account_name", "github_session", "look_at_each", "moment_or_now", "repository_name"]
-
-T = TypeVar("T")
+from consdb_actions.errors import InputError
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
 
@@ -47,6 +41,17 @@ def account_name(name: str, option: str) -> str:
     return name
 
 
+def commit_id(text: str, option: str) -> str:
+    """Check the full id of a commit."""
+    if not re.fullmatch(r"[0-9a-f]{40}", text, re.ASCII):
+        raise InputError(
+            f'"{text[:100]}" is not a full commit id',
+            place=option,
+            remedy="Give all of its 40 hexadecimal digits, in lower case.",
+        )
+    return text
+
+
 def moment_or_now(text: str | None, name: str = "--now") -> datetime:
     """Parse a time in ISO 8601, in UTC without a zone; None: now."""
     return parse_moment(text, name) or datetime.now(UTC)
@@ -64,35 +69,3 @@ def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterato
         if github.budget.calls:
             click.echo(str(github.budget), err=True)
         github.close()
-
-
-def look_at_each(
-    github: GitHub, numbers: Sequence[int], look: Callable[[int], T]
-) -> tuple[list[T], list[ConsdbActionsError]]:
-    """Process pull requests; return the errors of those that failed, worst first (rule A10)."""
-    runner = Runner.from_environ(os.environ)
-    results: list[T] = []
-    failures: list[ConsdbActionsError] = []
-    for number in numbers:
-        try:
-            with expected_form(github.budget):
-                results.append(look(number))
-        except ConsdbActionsError as raised:
-            error = raised
-            if len(numbers) > 1:
-                # Nobody gave these numbers: that one is missing is not a wrong input.
-                error = raised.__cause__ if isinstance(raised.__cause__, GitHubError) else raised
-                words = f"Pull request {number} could not be processed: {error.cause}"
-                click.echo(runner.inert(words), err=True)
-                runner.annotation("error", words)
-            failures.append(error)
-            if _concerns_all(error):
-                break
-    return results, sorted(failures, key=lambda error: error.exit_code, reverse=True)
-
-
-def _concerns_all(error: ConsdbActionsError) -> bool:
-    """Tell whether no further call can succeed: the token is refused, or the rate limit is reached."""
-    if isinstance(error, GitHubError):
-        return error.status == 401 or isinstance(error, RateLimitError)
-    return isinstance(error, ExternalError)

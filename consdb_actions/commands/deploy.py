@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import paint, progress_display, show
+from consdb_actions.commands.options import FILE, FOLDER, examples, format_option, option
+from consdb_actions.commands.terminal import paint, present, progress_display
 from consdb_actions.deploy.drift import Severity
 from consdb_actions.errors import InputError
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from consdb_actions.deploy.drift import TagDrift
     from consdb_actions.deploy.model import DeployPolicy
     from consdb_actions.report.deploy import Shown
-
-__all__ = ["group"]
 
 _TICKET = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}-[0-9]{1,9}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -43,9 +40,7 @@ def group() -> None:
 
 
 _config = option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration; .github/consdb-actions.yaml of this folder by default.",
+    "--config", type=FILE, help="Configuration; .github/consdb-actions.yaml of this folder by default."
 )
 _repo = option(
     "--repo", metavar="OWNER/NAME", help="Repository of the values files; lsst-sqre/phalanx by default."
@@ -112,15 +107,9 @@ def _deployment(command: Command) -> Command:
 
 
 _phalanx = option(
-    "--phalanx",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Checkout or bare clone of the values files; no token is needed.",
+    "--phalanx", type=FOLDER, help="Checkout or bare clone of the values files; no token is needed."
 )
-_consdb = option(
-    "--consdb",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Clone of consdb, whose tags say which releases there are.",
-)
+_consdb = option("--consdb", type=FOLDER, help="Clone of consdb, whose tags say which releases there are.")
 
 
 @group.command(
@@ -204,7 +193,7 @@ def drift_command(
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import github_session, moment_or_now
-    from consdb_actions.commands.deploy_drift import look, newest_release
+    from consdb_actions.commands.deploy_run import look, newest_release
 
     if (phalanx is None) == (repo is None):
         raise InputError(
@@ -226,28 +215,22 @@ def drift_command(
 
 
 def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -> None:
-    from consdb_actions.adapters.runner import Runner
-    from consdb_actions.report import drift as drift_report
+    from consdb_actions.report import drift as report
 
-    markdown = drift_report.render_markdown(drift, source, today)
-    if output_format == "json":
-        click.echo(json.dumps(drift_report.render_json(drift, source, today), indent=2))
-    elif output_format == "markdown":
-        click.echo(markdown)
-    else:
-        show(drift_report.render_text(drift, source, today, paint))
-    runner = Runner.from_environ(os.environ)
-    runner.output("findings", str(len(drift.findings)))
-    runner.output("errors", str(len(drift.at_least(Severity.ERROR))))
-    runner.summary(markdown)
+    present(
+        output_format,
+        lambda: report.render_text(drift, source, today, paint),
+        lambda: report.render_json(drift, source, today),
+        report.render_markdown(drift, source, today),
+        {"findings": str(len(drift.findings)), "errors": str(len(drift.at_least(Severity.ERROR)))},
+    )
 
 
 def _deploy(options: dict[str, Any], *, write: bool) -> int:
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.registry import Registry
     from consdb_actions.commands.connection import github_session
-    from consdb_actions.commands.deploy_drift import release_tags, values_source
-    from consdb_actions.commands.deploy_run import Deployer, plan_locally
+    from consdb_actions.commands.deploy_run import Deployer, plan_locally, release_tags, values_source
     from consdb_actions.deploy.plan import check_request, nowhere
 
     config = load_config(options["config"])
@@ -283,25 +266,22 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
 
 
 def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
-    from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.deploy_run import refusal
     from consdb_actions.report import deploy as report
 
-    runner = Runner.from_environ(os.environ)
-    runner.output("action", shown.action or "refused")
-    runner.output("number", str(shown.number or ""))
-    runner.output("url", shown.url)
     refused = shown.plan is not None and bool(shown.plan.refusals)
-    if options["output_format"] == "json":
-        click.echo(json.dumps(report.render_json(shown), indent=2))
-    elif options["output_format"] == "markdown":
-        click.echo(report.render_markdown(shown))
-    elif not (refused and write):
-        show(report.render_text(shown))
+    if refused and write and options["output_format"] == "text":
+        options = {**options, "output_format": ""}  # the error says it
+    present(
+        options["output_format"],
+        lambda: report.render_text(shown),
+        lambda: report.render_json(shown),
+        report.render_markdown(shown),
+        {"action": shown.action or "refused", "number": str(shown.number or ""), "url": shown.url},
+    )
     if refused and write:
         assert shown.plan is not None
         raise refusal(shown.plan)
-    runner.summary(report.render_markdown(shown))
     return 1 if refused else 0
 
 

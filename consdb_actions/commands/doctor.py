@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
     from consdb_actions.approval.policy import Policy
 
-__all__ = ["command"]
-
 SIGNS = {"ok": "✓", "wrong": "✗", "unknown": "?"}
 ENVIRONMENT = "consdb-release"
 LABEL = "consdb: migrate"
@@ -323,12 +321,8 @@ class _Doctor:
         return self._head(repository)[0]
 
     def _head(self, repository: str) -> tuple[str, str]:
-        from consdb_actions.adapters.github.process_facts import default_branch
-
-        head: tuple[str, str] = self._once(
-            f"head {repository}", lambda: default_branch(self.github, repository)
-        )
-        return head
+        name = self._once(f"branch {repository}", lambda: self.github.default_branch(repository))
+        return name, self._once(f"head {repository}", lambda: self.github.tip(repository, name))
 
     def _file(self, repository: str, path: str) -> str:
         from consdb_actions.adapters.github.contents import read_file

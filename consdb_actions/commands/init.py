@@ -17,8 +17,6 @@ from consdb_actions.errors import InputError
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
 
-__all__ = ["APPS", "PROJECT", "WORKFLOWS", "App", "callers", "command", "newest_release"]
-
 PROJECT = "lsst-dm/consdb-actions"
 WORKFLOWS = ".github/workflows"
 PIN = re.compile(r"(?<=@)([0-9a-f]{40}) # (\S+)")
@@ -137,12 +135,12 @@ def command(
     configuration to fill in is written, too. Nothing that exists is replaced without --force.
     """
     from consdb_actions.adapters.files import write_all
-    from consdb_actions.commands.connection import account_name, github_session
+    from consdb_actions.commands.connection import account_name, commit_id, github_session
     from consdb_actions.config import CONFIG_PATH
 
     account_name(organization, "--organization")
-    if commit is not None and not re.fullmatch(r"[0-9a-f]{40}", commit, re.ASCII):
-        raise InputError(f"{commit[:60]!r} is not a commit", place="--pin", remedy="Give all 40 digits.")
+    if commit is not None:
+        commit_id(commit, "--pin")
     if release is not None and not re.fullmatch(r"[\w.-]{1,60}", release, re.ASCII):
         raise InputError(f"{release[:60]!r} is not a tag", place="--release", remedy="Give it like v1.2.3.")
     if commit is None:

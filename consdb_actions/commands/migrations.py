@@ -6,8 +6,6 @@ import click
 
 from consdb_actions.commands.options import LazyGroup
 
-__all__ = ["group"]
-
 SUBCOMMANDS = {
     "source": "Determine the schema change of an event, and the requested action.",
     "plan": "List the sections that a schema change affects, as a matrix for jobs.",

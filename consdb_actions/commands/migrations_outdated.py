@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
+from consdb_actions.commands.migrations_source import LABEL, SOURCE, target_option
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
     from consdb_actions.adapters.github.migration_source import Outdated
     from consdb_actions.publication.source import SchemaSource
-
-__all__ = ["command"]
 
 MOST = 50  # Migrations that one run makes again; the next run makes the rest
 
@@ -42,9 +39,7 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
     another change of its schemas was merged, when it has newer commits, or when it can be merged again. On a
     runner the outputs of the step are count, and outdated: a JSON list of pr, branch and commit.
     """
-    from consdb_actions.adapters.github.migration_source import find_outdated
-    from consdb_actions.adapters.github.migration_target import TargetRepository
-    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.adapters.github.migration_source import TargetRepository, find_outdated
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.report.publication import render_outdated_markdown
 
@@ -62,25 +57,21 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
         }
         for item in found
     ]
-    runner = Runner.from_environ(os.environ)
-    markdown = render_outdated_markdown([(item.source, item.reason) for item in found])
-    if output_format == "json":
-        click.echo(json.dumps(data, indent=2))
-    elif output_format == "markdown":
-        click.echo(markdown, nl=False)
-    else:
-        lines = [f"{item.source.reference}: {item.reason}" for item in found]
-        show(runner.inert("\n".join(lines or ["All migrations are up to date."])))
-    runner.summary(markdown)
-    runner.output("count", str(len(data)))
-    runner.output("outdated", json.dumps(data))
+    lines = [f"{item.source.reference}: {item.reason}" for item in found]
+    present(
+        output_format,
+        lambda: "\n".join(lines or ["All migrations are up to date."]),
+        lambda: data,
+        render_outdated_markdown([(item.source, item.reason) for item in found]),
+        {"count": str(len(data)), "outdated": json.dumps(data)},
+    )
     return 0
 
 
 def _named(github: GitHub, found: Sequence[Outdated]) -> list[Outdated]:
     """Leave out changes without a ticket: their own run reports that."""
     from consdb_actions.adapters.github.migration_source import config_of
-    from consdb_actions.publication.marker import name_migration
+    from consdb_actions.publication.source import name_migration
 
     kept = []
     patterns: tuple[str, ...] | None = None

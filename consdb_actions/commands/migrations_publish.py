@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,21 +11,25 @@ from pathlib import Path
 import click
 
 from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.marked_comment import CommentWriter
-from consdb_actions.adapters.github.migration_source import config_of, read_inputs, read_source, read_stack
-from consdb_actions.adapters.github.migration_target import TargetRepository
-from consdb_actions.adapters.github.proposals import Proposal, Proposals
+from consdb_actions.adapters.github.migration_source import (
+    TargetRepository,
+    config_of,
+    read_inputs,
+    read_source,
+    read_stack,
+)
+from consdb_actions.adapters.github.proposals import Proposals
+from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.comment import Part
-from consdb_actions.commands.connection import github_session, repository_name
-from consdb_actions.commands.migration_options import asked_for, source_options, target_option
+from consdb_actions.commands.connection import commit_id, github_session, repository_name
+from consdb_actions.commands.migrations_source import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.marker import Marker, Names, name_migration
+from consdb_actions.proposal import Proposal, PullSeen, blob_sha
 from consdb_actions.publication.outdated import Rebase, Stack, find_rebases
 from consdb_actions.publication.plan import (
     Present,
@@ -41,10 +44,12 @@ from consdb_actions.publication.plan import (
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
 from consdb_actions.publication.source import (
     Inputs,
-    PullSeen,
+    Marker,
+    Names,
     RequestedMigration,
     SchemaSource,
     decide_request,
+    name_migration,
 )
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.publication import (
@@ -54,8 +59,6 @@ from consdb_actions.report.publication import (
     render_pull,
     render_rebases,
 )
-
-__all__ = ["EDITED", "MigrationPublisher", "command", "tell_left_behind", "tell_rebases"]
 
 EDITED = "These files were edited manually and are unchanged."
 
@@ -293,7 +296,7 @@ class _Case:
         if made.number is None:
             words = f"{self._target.repository} has these revisions already."
             return replace(self.so_far, state="unchanged", words=(*self.so_far.words, words))
-        shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
+        shown = TargetPull(made.number, made.url, wanted.branch, author=self._own(), body=body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
         edited = {item.section for item in kept}
         folders = {section.name: section.folder for section in sections if section.name in edited}
@@ -433,9 +436,9 @@ def command(
     CONSDB_SOURCE_TOKEN the one for the repository of schemas; each is GITHUB_TOKEN where it is not set.
     """
     inputs = Inputs(
-        _sha(generated_for, "--generated-for"),
-        base=_sha(schemas_base, "--schemas-base") if schemas_base else "",
-        target=_sha(target_commit, "--target-commit") if target_commit else "",
+        commit_id(generated_for, "--generated-for"),
+        base=commit_id(schemas_base, "--schemas-base") if schemas_base else "",
+        target=commit_id(target_commit, "--target-commit") if target_commit else "",
     )
     asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
     runner = Runner.from_environ(os.environ)
@@ -463,31 +466,16 @@ def command(
     return _EXIT.get(done.state, 0)
 
 
-def _sha(text: str, place: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{40}", text, re.ASCII):
-        raise InputError(
-            f"{text[:100]!r} is not a commit",
-            place=place,
-            remedy="Give all 40 hexadecimal digits of its SHA.",
-        )
-    return text
-
-
 def _show(done: Publication, output_format: str, runner: Runner) -> None:
+    number, url = (str(done.pull.number), done.pull.url) if done.pull is not None else ("", "")
+    outputs = {"state": done.state, "pull-request": number, "url": url}
+    text = render_publication_text(done)
     markdown = render_comment(done, limit=COMMENT_LIMIT)
-    if output_format == "json":
-        click.echo(json.dumps(render_publication_json(done), indent=2, ensure_ascii=False))
-    else:
-        text = render_publication_text(done) if output_format == "text" else markdown
-        show(runner.inert(text))
-    runner.summary(markdown)
+    present(output_format, lambda: text, lambda: render_publication_json(done), markdown, outputs)
     level = "warning" if done.words or done.kept else "notice"
     if done.state in _EXIT:
         level = "error"
-    runner.annotation(level, render_publication_text(done), title="Migration")  # type: ignore[arg-type]
-    runner.output("state", done.state)
-    runner.output("pull-request", str(done.pull.number) if done.pull is not None else "")
-    runner.output("url", done.pull.url if done.pull is not None else "")
+    runner.annotation(level, text, title="Migration")  # type: ignore[arg-type]
 
 
 def _run_url() -> str:

@@ -2,25 +2,102 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.commands.migration_options import source_options, target_option
-from consdb_actions.commands.options import examples, format_option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.terminal import present
+from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
-    from consdb_actions.publication.source import SchemaSource
+    from consdb_actions.publication.source import RequestedMigration, SchemaSource
 
-__all__ = ["command"]
+LABEL = "consdb: migrate"
+SOURCE = "lsst/sdm_schemas"
+TARGET = "lsst-dm/consdb"
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select a schema change."""
+    options = (
+        option(
+            "--repo",
+            metavar="OWNER/NAME",
+            default=SOURCE,
+            show_default=True,
+            help="Repository of the schemas.",
+        ),
+        option("--pr", metavar="N", help="Number of its pull request."),
+        option("--branch", metavar="NAME", help="Branch of it, where there is no pull request."),
+        option("--commit", metavar="SHA", help="Newest commit of that branch or pull request."),
+        option(
+            "--event",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Payload of the event that started the workflow (GITHUB_EVENT_PATH), instead of these.",
+        ),
+        option("--event-name", metavar="NAME", help="Name of that event; GITHUB_EVENT_NAME by default."),
+        option(
+            "--label",
+            default=LABEL,
+            show_default=True,
+            metavar="NAME",
+            help="Label that requests a migration.",
+        ),
+        option(
+            "--regenerate",
+            is_flag=True,
+            help="Regenerate it because its inputs changed; closed pull requests stay closed.",
+        ),
+    )
+    for add in reversed(options):
+        command = add(command)
+    return command
+
+
+def target_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names the repository of migrations."""
+    return option(
+        "--target",
+        default=TARGET,
+        show_default=True,
+        metavar="OWNER/NAME",
+        help="Repository of the migrations.",
+    )(command)
+
+
+def asked_for(
+    number: str | None,
+    branch: str | None,
+    commit: str | None,
+    event: Path | None,
+    event_name: str | None,
+    *,
+    regenerate: bool = False,
+) -> RequestedMigration:
+    """Read the request from options, or else from an event."""
+    from consdb_actions.adapters.files import read_json
+    from consdb_actions.adapters.github.events import asked, asked_of_event
+    from consdb_actions.publication.source import REGENERATE
+
+    if number or branch:
+        found = asked(number, branch, commit, place="--pr" if number else "--branch")
+        return replace(found, action=REGENERATE) if regenerate else found
+    if event is None:
+        raise InputError(
+            "no schema change is given",
+            remedy="Give --pr, or --branch with --commit, or --event.",
+        )
+    name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
+    payload = read_json(event)
+    return asked_of_event(payload, name, place=str(event))
+
 
 _DIRECTIVE = re.compile(r"[^\n]*\bconsdb:[^\n]{0,500}", re.IGNORECASE)
 MAX_DIRECTIVES = 200
@@ -65,9 +142,7 @@ def command(
     )
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import github_session, repository_name
-    from consdb_actions.commands.migration_options import asked_for
-    from consdb_actions.publication.marker import name_migration
-    from consdb_actions.publication.source import Inputs, decide_request
+    from consdb_actions.publication.source import Inputs, decide_request, name_migration
     from consdb_actions.report.publication import render_request_markdown
 
     asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
@@ -99,22 +174,18 @@ def command(
                 "date": date_of(github, source),
                 "directives": _directives(source, read_answers_on(github, source)),
             }
+    words = f"{source.reference} at {source.commit[:12]}: {request.action}. {request.reason}"
+    outputs = {
+        name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()
+    }
+    present(output_format, lambda: words, lambda: values, render_request_markdown(request.reason), outputs)
     runner = Runner.from_environ(os.environ)
-    if output_format == "json":
-        click.echo(json.dumps(values, indent=2))
-    elif output_format == "markdown":
-        click.echo(render_request_markdown(request.reason), nl=False)
-    else:
-        show(runner.inert(f"{source.reference} at {source.commit[:12]}: {request.action}. {request.reason}"))
-    runner.summary(render_request_markdown(request.reason))
     runner.annotation("notice", request.reason, title=f"Migration: {request.action}")
-    for name, value in values.items():
-        runner.output(name, str(value).lower() if isinstance(value, bool) else value)
     return 1 if request.action == "conflict" and not request.publish else 0
 
 
 def _tip(github: GitHub, repository: str) -> str:
-    from consdb_actions.adapters.github.migration_target import TargetRepository
+    from consdb_actions.adapters.github.migration_source import TargetRepository
 
     target = TargetRepository(github, repository)
     return target.tip(target.default_branch())

@@ -13,7 +13,8 @@ import click
 from consdb_actions.commands.terminal import fold, verbosity_options
 from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = ["FORMATS", "LazyGroup", "PullNumber", "examples", "format_option", "option", "parse_moment"]
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 FORMATS = ("text", "json", "markdown")
 
@@ -36,8 +37,8 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command; None if there is none of that name."""
-        if cmd_name not in self._listed:
-            return None
+        if cmd_name in self.commands or cmd_name not in self._listed:
+            return self.commands.get(cmd_name)
         name = f"{self._prefix}{cmd_name.replace('-', '_')}"
         module = importlib.import_module(f"consdb_actions.commands.{name}")
         command: click.Command = getattr(module, "group", None) or module.command
@@ -87,14 +88,13 @@ def _environments(context: click.Context) -> list[str]:
     return list(load_config(context.params.get("config")).deploy.environments)
 
 
+# Options whose values are in the tree or the configuration, for completion in a shell.
 _VALUES: dict[str, Callable[[click.Context], list[str]]] = {
     "--section": _sections,
     "--site": _sites,
     "--stage": _stages,
     "--env": _environments,
 }
-
-"""Options whose values are in the tree or the configuration, for completion in a shell."""
 
 
 def option(*names: str, **values: Any) -> Decorator:
@@ -104,6 +104,17 @@ def option(*names: str, **values: Any) -> Decorator:
     if long in _VALUES:
         values = {"shell_complete": _complete, **values}
     return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", show_envvar=True, **values)
+
+
+def max_calls_option(default: int = 2000) -> Decorator:
+    """Declare ``--max-calls``."""
+    return option(
+        "--max-calls",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="Maximum number of calls to GitHub.",
+    )
 
 
 class PullNumber(click.IntRange):
@@ -139,3 +150,38 @@ def parse_moment(text: str | None, name: str) -> datetime | None:
             f"{text!r} is not a date in ISO 8601", place=name, remedy="Write it like 2026-05-14T16:00:00Z."
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that the commands on the facts of a pull request have."""
+    options = (
+        option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default."),
+        option("--pr", type=PullNumber(), metavar="N", help="Number of the pull request."),
+        option("--config", type=FILE, help="Configuration to use instead of the one on the base branch."),
+        option("--now", metavar="ISO", help="Time at which designations are evaluated; now by default."),
+        option("--dump-facts", type=FILE, help="Write the facts to this file, for status --facts."),
+        max_calls_option(),
+        format_option(),
+    )
+    for add in reversed(options):
+        command = add(command)
+    return command
+
+
+facts_option = option(
+    "--facts",
+    type=FILE,
+    help="Replay facts that --dump-facts wrote; nothing else is read, and no token is needed.",
+)
+
+
+def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select pull requests by an event."""
+    command = option("--dry-run", is_flag=True, help="Print the changes without making them.")(command)
+    command = option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")(command)
+    return option(
+        "--event",
+        type=FILE,
+        help="Payload of the event that started the workflow (GITHUB_EVENT_PATH), which selects the pull "
+        "requests.",
+    )(command)

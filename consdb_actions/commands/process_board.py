@@ -6,14 +6,22 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option, parse_moment
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.options import (
+    FILE,
+    FOLDER,
+    examples,
+    format_option,
+    max_calls_option,
+    option,
+    parse_moment,
+)
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 
 if TYPE_CHECKING:
@@ -22,8 +30,6 @@ if TYPE_CHECKING:
     from consdb_actions.process.board import Board, Environments, Releases, Unread
     from consdb_actions.process.facts import ProcessFacts
     from consdb_actions.release.versions import ReleasePolicy
-
-__all__ = ["BoardOptions", "board_of_files", "board_of_github", "command"]
 
 WEB = "https://github.com"
 
@@ -35,9 +41,7 @@ class BoardOptions:
     repository: str  # ``owner/name`` of the schemas; empty for that of the facts
     now: datetime | None = None  # None: the present, or the time of the newest facts
     config: Path | None = None
-    phalanx: Path | None = None  # Clones to read instead of the API
-    consdb: Path | None = None
-    schemas: Path | None = None
+    phalanx: Path | None = None  # Clone to read instead of the API
     count: int = 8  # Number of releases shown
 
 
@@ -56,33 +60,29 @@ class _Settings:
 
 
 def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
-    """Read all facts through the API, or from given clones."""
-    for folder in (wanted.phalanx, wanted.consdb):
-        if folder is not None and not folder.is_dir():
-            raise InputError("there is no such directory", place=str(folder), remedy="Check the path.")
+    """Read all facts through the API, or what runs where from a clone."""
+    folder = wanted.phalanx
+    if folder is not None and not folder.is_dir():
+        raise InputError("there is no such directory", place=str(folder), remedy="Check the path.")
     with github.moment():
         return _board_of_moment(github, wanted)
 
 
 def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
-    from consdb_actions.adapters.github.approvals import open_pulls
-    from consdb_actions.adapters.github.events import followed_pulls
-    from consdb_actions.commands.process_run import make_gatherer
+    from consdb_actions.adapters.github.process import ProcessReader
+    from consdb_actions.adapters.github.pull_requests import open_pulls
+    from consdb_actions.commands.pull_requests import configuration
     from consdb_actions.process.board import Unread, make_board
 
     settings = _Settings.load(wanted.config)
     now = wanted.now or datetime.now(UTC)
-    gatherer = make_gatherer(github, wanted.repository, config=wanted.config, clone=wanted.schemas)
-    since = now - timedelta(days=gatherer.follow_days())
-    numbers = [
-        *open_pulls(github, wanted.repository),
-        *followed_pulls(github, wanted.repository, since),
-    ]
+    reader = ProcessReader(github, wanted.repository, configuration(wanted.config))
+    numbers = [*open_pulls(github, wanted.repository), *reader.followed(now)]
     known: list[ProcessFacts] = []
     failed: dict[int, ConsdbActionsError] = {}
     for number in numbers:
         try:
-            known.append(gatherer.gather(number, now))
+            known.append(reader.read(number, now))
         except (ExternalError, InputError) as error:
             failed[number] = error
     if failed and not known:
@@ -99,7 +99,7 @@ def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
 
 
 def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
-    """Read facts of ``process status --dump-facts`` and clones, without network access."""
+    """Read facts of ``process status --dump-facts`` and a clone, without network access."""
     from consdb_actions.adapters.typed_files import load_facts
     from consdb_actions.process.board import (
         Environments,
@@ -125,13 +125,10 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
         raise first
     now = wanted.now or max(facts.now for facts in known)
     today = now.astimezone(UTC).date()
-    if wanted.consdb is not None:
-        releases = _cloned(wanted.consdb, wanted, settings)
-    else:
-        found = releases_of_facts(known)
-        words = "" if found else "the facts name none; --consdb reads them from a clone"
-        web = f"{WEB}/{settings.deploy.consdb}"
-        releases = Releases(found[: wanted.count], max(len(found) - wanted.count, 0), web, words)
+    found = releases_of_facts(known)
+    words = "" if found else "the facts name none"
+    web = f"{WEB}/{settings.deploy.consdb}"
+    releases = Releases(found[: wanted.count], max(len(found) - wanted.count, 0), web, words)
     if wanted.phalanx is not None:
         environments = _environments(wanted.phalanx, settings, today, releases)
     else:
@@ -146,24 +143,14 @@ def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Rele
     from consdb_actions.adapters.github.releases import read_releases
     from consdb_actions.process.board import Releases
 
-    if wanted.consdb is not None:
-        return _cloned(wanted.consdb, wanted, settings)
     try:
         return read_releases(github, settings.deploy.consdb, settings.release, settings.tickets, wanted.count)
     except (ExternalError, InputError) as error:
         return Releases(web=f"{WEB}/{settings.deploy.consdb}", trouble=_words(error))
 
 
-def _cloned(folder: Path, wanted: BoardOptions, settings: _Settings) -> Releases:
-    """Read the releases from a clone."""
-    from consdb_actions.adapters.release_clone import clone_releases
-
-    web = f"{WEB}/{settings.deploy.consdb}"
-    return clone_releases(folder, web, settings.release, settings.tickets, wanted.count)
-
-
 def _environments(where: Path | GitHub, settings: _Settings, today: date, releases: Releases) -> Environments:
-    from consdb_actions.commands.deploy_drift import look
+    from consdb_actions.commands.deploy_run import look
     from consdb_actions.deploy.tags import read_tag
     from consdb_actions.process.board import Environments
 
@@ -185,10 +172,6 @@ def _words(error: ConsdbActionsError) -> str:
     return " ".join(error.cause.split())[:300]
 
 
-_DIRECTORY = click.Path(path_type=Path, file_okay=False)
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 PAGE, DATA = "index.html", "board.json"
 
 
@@ -197,24 +180,20 @@ PAGE, DATA = "index.html", "board.json"
     short_help="Write a page of all changes and environments.",
     epilog=examples(
         "process board --repo lsst/sdm_schemas --output site",
-        "process board --facts facts.json --phalanx ../phalanx --consdb ../consdb --output site",
+        "process board --facts facts.json --phalanx ../phalanx --output site",
     ),
 )
 @option("--repo", metavar="OWNER/NAME", help="Repository of the schemas; GITHUB_REPOSITORY by default.")
 @option(
     "--facts",
     "facts",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     metavar="FILE",
     help="Facts that process status --dump-facts wrote; may be repeated. Nothing is read over the network.",
 )
-@option(
-    "--phalanx", type=_DIRECTORY, help="Clone of the values files; without it they are read over the API."
-)
-@option("--consdb", type=_DIRECTORY, help="Clone of consdb for the releases; else they are read likewise.")
-@option("--sdm-schemas", "schemas", type=_DIRECTORY, help="Clone to read schema files from.")
-@option("--config", type=_FILE, help="Configuration to use instead of the one on the base branch.")
+@option("--phalanx", type=FOLDER, help="Clone of the values files; without it they are read over the API.")
+@option("--config", type=FILE, help="Configuration to use instead of the one on the base branch.")
 @option(
     "--releases",
     "count",
@@ -224,23 +203,13 @@ PAGE, DATA = "index.html", "board.json"
     help="Number of releases to show.",
 )
 @option("--now", metavar="ISO", help="Time that the page shows; now, or that of the facts, by default.")
-@option(
-    "--max-calls",
-    type=click.IntRange(min=1),
-    default=4000,
-    show_default=True,
-    help="Maximum number of calls to GitHub.",
-)
-@option(
-    "--output", type=_DIRECTORY, required=True, metavar="DIR", help="Folder for index.html and board.json."
-)
+@max_calls_option(4000)
+@option("--output", type=FOLDER, required=True, metavar="DIR", help="Folder for index.html and board.json.")
 @format_option()
 def command(
     repo: str | None,
     facts: tuple[Path, ...],
     phalanx: Path | None,
-    consdb: Path | None,
-    schemas: Path | None,
     config: Path | None,
     count: int,
     now: str | None,
@@ -266,9 +235,9 @@ def command(
     moment = parse_moment(now, "--now")
     if facts:
         name = repository_name(repo) if repo else ""
-        board = board_of_files(facts, BoardOptions(name, moment, config, phalanx, consdb, count=count))
+        board = board_of_files(facts, BoardOptions(name, moment, config, phalanx, count))
     else:
-        wanted = BoardOptions(repository_name(repo), moment, config, phalanx, consdb, schemas, count)
+        wanted = BoardOptions(repository_name(repo), moment, config, phalanx, count)
         with github_session(max_calls) as github:
             board = board_of_github(github, wanted)
     rendered = render_json(board)
@@ -281,14 +250,15 @@ def command(
         words = f"{item.name} could not be looked at: {item.words}"
         click.echo(f"Warning: {words}", err=True)
         runner.annotation("warning", words)
-    if output_format == "json":
-        click.echo(json.dumps(rendered, indent=2))
-    elif output_format == "markdown":
-        click.echo(render_markdown(board), nl=False)
-    else:
-        show(runner.inert(f"{render_text(board)}\nWritten to {page} and {data}"))
-    runner.output("changes", str(len(board.changes)))
-    runner.output("attention", str(sum(change.needs_attention for change in board.changes)))
-    runner.output("unread", str(len(board.unread)))
-    runner.summary(render_markdown(board))
+    present(
+        output_format,
+        lambda: f"{render_text(board)}\nWritten to {page} and {data}",
+        lambda: rendered,
+        render_markdown(board),
+        {
+            "changes": str(len(board.changes)),
+            "attention": str(sum(change.needs_attention for change in board.changes)),
+            "unread": str(len(board.unread)),
+        },
+    )
     return 0

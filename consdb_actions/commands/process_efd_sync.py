@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import PullNumber, examples, format_option, option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.options import (
+    FILE,
+    PullNumber,
+    examples,
+    format_option,
+    max_calls_option,
+    option,
+)
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.adapters.github import GitHub
-    from consdb_actions.adapters.github.proposals import ProposalOutcome
     from consdb_actions.config import Config
     from consdb_actions.process.efd import EfdCopy, EfdSource
-
-__all__ = ["command"]
+    from consdb_actions.proposal import ProposalOutcome
 
 
 @click.command(
@@ -37,22 +39,12 @@ __all__ = ["command"]
     help="Pull request in consdb that changes EFD schemas; by default the newest one that was merged.",
 )
 @option("--ticket", metavar="KEY", help="The ticket, where the pull request does not name it.")
-@option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration to use instead of the one on the default branch.",
-)
+@option("--config", type=FILE, help="Configuration to use instead of the one on the default branch.")
 @option(
     "--reopen", is_flag=True, help="Open a new pull request where the last one was closed without merging."
 )
 @option("--dry-run", is_flag=True, help="Show the copy without making it.")
-@option(
-    "--max-calls",
-    type=click.IntRange(min=1),
-    default=2000,
-    show_default=True,
-    help="Maximum number of calls to GitHub.",
-)
+@max_calls_option()
 @format_option()
 def command(
     repo: str | None,
@@ -70,21 +62,21 @@ def command(
     stops and shows the difference. Exit code 0 if the pull request exists, or if nothing differs.
     """
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.github.process_facts import EfdReader, default_branch
-    from consdb_actions.adapters.github.proposals import Proposal, ProposalOutcome, Proposals
+    from consdb_actions.adapters.github.contents import read_config
+    from consdb_actions.adapters.github.process_facts import EfdReader
+    from consdb_actions.adapters.github.proposals import Proposals
     from consdb_actions.commands.connection import github_session, repository_name
-    from consdb_actions.commands.process_run import settings_of
     from consdb_actions.process.efd import branch_of
+    from consdb_actions.proposal import Proposal, ProposalOutcome
     from consdb_actions.report.process_efd import copy_body, copy_message, copy_title
 
     repository = repository_name(repo)
     given = load_config(config) if config is not None else None
-    if given is not None:
-        settings_of(given)
     with github_session(max_calls) as github:
-        base_name, base = default_branch(github, repository)
-        settings = given or _config_at(github, repository, base_name, base)
-        policy = settings_of(settings).policy
+        base_name = github.default_branch(repository)
+        base = github.tip(repository, base_name)
+        settings = given or read_config(github, repository, base_name, base)
+        policy = settings.process_policy
         reader = EfdReader(github, policy, repository)
         source, changed = reader.source(consdb_pr, _ticket(ticket, settings))
         copy = reader.copy(source, changed, base)
@@ -112,16 +104,6 @@ def command(
                 source, copy, ProposalOutcome(proposals.plan(proposal).action), output_format, done=False
             )
         return _tell(source, copy, proposals.publish(proposal), output_format)
-
-
-def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Config:
-    from consdb_actions.adapters.config_file import parse_config
-    from consdb_actions.adapters.github.contents import read_file
-    from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
-
-    data = read_file(github, repository, CONFIG_PATH, commit)
-    place = f"{CONFIG_PATH} of {branch}"
-    return DEFAULT_CONFIG if data is None else parse_config(data, source=place)
 
 
 def _ticket(text: str | None, config: Config) -> str:
@@ -152,20 +134,13 @@ def _checked(path: str, data: bytes) -> bytes:
 def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
-    from consdb_actions.adapters.runner import Runner
     from consdb_actions.report.process_efd import render_json, render_markdown, render_text
 
-    if output_format == "json":
-        click.echo(
-            json.dumps(render_json(source, copy, outcome.action, outcome.number, outcome.url, done), indent=2)
-        )
-    elif output_format == "markdown":
-        click.echo(render_markdown(source, copy, outcome.action, outcome.url, done))
-    else:
-        show(render_text(source, copy, outcome.action, outcome.url, done))
-    runner = Runner.from_environ(os.environ)
-    runner.output("action", outcome.action)
-    runner.output("number", str(outcome.number or ""))
-    runner.output("url", outcome.url)
-    runner.summary(render_markdown(source, copy, outcome.action, outcome.url, done))
+    present(
+        output_format,
+        lambda: render_text(source, copy, outcome.action, outcome.url, done),
+        lambda: render_json(source, copy, outcome.action, outcome.number, outcome.url, done),
+        render_markdown(source, copy, outcome.action, outcome.url, done),
+        {"action": outcome.action, "number": str(outcome.number or ""), "url": outcome.url},
+    )
     return 0

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.options import FILE, examples, format_option, option
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.registry import ImageManifest
     from consdb_actions.commands.release_run import ReleaseOutcome
     from consdb_actions.config import Config
-
-__all__ = ["group"]
-
-_SHA = re.compile(r"[0-9a-f]{40}")
 
 
 @click.group()
@@ -36,11 +31,7 @@ def group() -> None:
 
 
 _repo = option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default.")
-_config = option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration to use instead of the one on the default branch.",
-)
+_config = option("--config", type=FILE, help="Configuration to use instead of the one on the default branch.")
 _now = option("--now", metavar="ISO", help="Time of tagging; now by default. Only its month in UTC matters.")
 
 
@@ -140,15 +131,11 @@ def tag_command(
     from consdb_actions.adapters.github import SystemClock
     from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
     from consdb_actions.adapters.registry import Registry
-    from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+    from consdb_actions.commands.connection import commit_id, github_session, moment_or_now, repository_name
     from consdb_actions.commands.release_run import ReleaseOptions, make_release, wait_for_images
 
-    if commit is not None and not _SHA.fullmatch(commit):
-        raise InputError(
-            f'"{commit[:100]}" is not a full commit id',
-            place="--commit",
-            remedy="Give all of its 40 hexadecimal digits, in lower case.",
-        )
+    if commit is not None:
+        commit_id(commit, "--commit")
     repository, wanted = repository_name(repo), ReleaseOptions(commit, expected, moment_or_now(now))
     with github_session() as github, Registry(registry_url) as registry:
         reader = ReleaseReader(github, repository, run=os.environ.get("GITHUB_RUN_ID", ""))
@@ -180,17 +167,9 @@ def tag_command(
 
 
 def _settings(reader: ReleaseReader, config: Path | None) -> Config:
-    from consdb_actions.adapters.config_file import load_config, parse_config
-    from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
+    from consdb_actions.adapters.config_file import load_config
 
-    if config is not None:
-        return load_config(config)
-    data = reader.config()
-    return (
-        DEFAULT_CONFIG
-        if data is None
-        else parse_config(data, source=f"{CONFIG_PATH} of {reader.branch.name}")
-    )
+    return reader.config() if config is None else load_config(config)
 
 
 def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:
@@ -232,8 +211,10 @@ def _show(
     summary = release_markdown(
         plan, outcome.markdown, **done, url=outcome.url, images=digests, warnings=outcome.warnings
     )
-    if output_format == "json":
-        data = release_json(
+    present(
+        output_format,
+        lambda: release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url),
+        lambda: release_json(
             outcome.repository,
             plan,
             outcome.notes,
@@ -242,18 +223,15 @@ def _show(
             markdown=outcome.markdown,
             images=digests,
             warnings=outcome.warnings,
-        )
-        click.echo(json.dumps(data, indent=2))
-    elif output_format == "markdown":
-        click.echo(summary, nl=False)
-    else:
-        text = release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url)
-        show(runner.inert(text))
+        ),
+        summary,
+        {
+            "tag": plan.tag,
+            "sha": plan.commit,
+            "created": "true" if outcome.created else "false",
+            "url": outcome.url,
+        },
+    )
     for warning in outcome.warnings:
         click.echo(f"Warning: {warning}", err=True)
         runner.annotation("warning", warning)
-    runner.output("tag", plan.tag)
-    runner.output("sha", plan.commit)
-    runner.output("created", "true" if outcome.created else "false")
-    runner.output("url", outcome.url)
-    runner.summary(summary)

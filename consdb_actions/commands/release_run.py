@@ -14,8 +14,6 @@ from consdb_actions.release.plan import TagPlan, decide
 from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.report.release import render_message, render_notes
 
-__all__ = ["ReleaseOutcome", "ReleaseOptions", "make_release", "wait_for_images"]
-
 AGAIN = 3  # How often the tags are read again when one of the same name has appeared (rule R2)
 ACTIONS = "github-actions[bot]"
 BETWEEN_LOOKS = 15.0  # Seconds between two looks for the images

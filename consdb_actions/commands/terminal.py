@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import sys
@@ -13,8 +15,6 @@ from typing import Any
 import click
 
 from consdb_actions.report.markdown import printable
-
-__all__ = ["fold", "paint", "progress_display", "show", "show_note", "verbosity_options"]
 
 _COLOURS: Mapping[str, Mapping[str, Any]] = {
     "error": {"fg": "red", "bold": True},
@@ -67,6 +67,28 @@ def show(text: str, result: str = "") -> None:
         text = result or text.rstrip().rpartition("\n")[2]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     click.echo("\n".join(fold(line, width) for line in text.split("\n")) if width else text)
+
+
+def present(
+    output_format: str,
+    text: Callable[[], str],
+    data: Callable[[], Any],
+    markdown: str,
+    outputs: Mapping[str, str],
+) -> None:
+    """Print a report in the requested format, if any; give the runner the outputs and its summary."""
+    from consdb_actions.adapters.runner import Runner
+
+    runner = Runner.from_environ(os.environ)
+    if output_format == "json":
+        click.echo(json.dumps(data(), indent=2, ensure_ascii=False))
+    elif output_format == "markdown":
+        click.echo(markdown.removesuffix("\n"))
+    elif output_format:
+        show(runner.inert(text()))
+    for name, value in outputs.items():
+        runner.output(name, value)
+    runner.summary(markdown)
 
 
 def show_note(text: str) -> None:

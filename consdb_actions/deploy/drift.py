@@ -11,20 +11,6 @@ from enum import IntEnum
 from consdb_actions.deploy.model import ALWAYS, DeployPolicy, Slot, Values, short_names, slots
 from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 
-__all__ = [
-    "TagDrift",
-    "DriftFinding",
-    "Severity",
-    "Since",
-    "ComponentTag",
-    "ValuesVersion",
-    "find_drift",
-    "since",
-    "standings",
-    "waiver_trailer",
-    "waivers",
-]
-
 TRAILER = "Consdb-Actions-Waiver"  # Commit trailer that waives rule R5: environment and last day
 
 _WAIVER = re.compile(

@@ -14,33 +14,6 @@ from consdb_actions.deploy.values import Path, Tree, insert_scalar, remove_scala
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, WrongValueError, unique
 
-__all__ = [
-    "APPS",
-    "ValueChange",
-    "DATALINK_FILE",
-    "DeployPolicy",
-    "Left",
-    "PULL_POLICY",
-    "DeployPlan",
-    "DeployRefusal",
-    "DeployRequest",
-    "Slot",
-    "Stage",
-    "Values",
-    "Waiting",
-    "chosen",
-    "datalink_tag",
-    "datalink_url",
-    "default_files",
-    "edited",
-    "short_names",
-    "slots",
-    "values_file",
-    "waiting_before",
-    "waiting_words",
-]
-
-
 Place = Annotated[str, Form("Lower-case letters, digits and dashes.", pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
 
 Repository = Annotated[

@@ -30,21 +30,6 @@ from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.release.notes import ReleaseNotes
 
-__all__ = [
-    "Holds",
-    "TicketImage",
-    "candidates",
-    "check_request",
-    "make_plan",
-    "nowhere",
-    "refused_order",
-    "refused_tag",
-    "replaced_by",
-    "ticket_image",
-    "waiver_problem",
-    "with_found",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Holds:
@@ -186,9 +171,8 @@ def candidates(tags: Iterable[str], merged: date) -> tuple[str, ...]:
     return tuple(tag.text for tag in sorted(weeks, key=lambda tag: tag.order))
 
 
+# Components of each application; those of hinfo have an instrument after a dot.
 COMPONENTS = {"consdb": ("hinfo", "pq"), "consdbtap": ("tap-schema", "datalink")}
-
-"""Components of each application; those of hinfo have an instrument after a dot."""
 
 
 def check_request(

@@ -9,8 +9,6 @@ from enum import StrEnum
 from consdb_actions.errors import InputError
 from consdb_actions.release.versions import parse_version
 
-__all__ = ["TagKind", "ImageTag", "branch_tag", "check_tag", "read_tag"]
-
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 _WEEK = re.compile(r"w\.(?P<year>20[0-9]{2})\.(?P<week>[0-9]{1,2})", re.ASCII)
 _NUMBERS = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)

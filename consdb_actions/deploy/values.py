@@ -10,19 +10,6 @@ import yaml
 
 from consdb_actions.errors import InputError
 
-__all__ = [
-    "Path",
-    "STRING",
-    "Tree",
-    "compose",
-    "insert_scalar",
-    "key_text",
-    "leaves",
-    "parse_values",
-    "remove_scalar",
-    "set_scalar",
-]
-
 Tree = Mapping[str, Any]  # Data of a values file; every scalar is its text
 
 Path = tuple[str, ...]  # Keys from the root of a file to a value

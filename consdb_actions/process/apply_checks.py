@@ -19,8 +19,6 @@ from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_sql import table
 from consdb_actions.process.sites import Replication
 
-__all__ = ["check_before", "check_replication", "check_revision", "kept_grants", "new_grants", "roles_there"]
-
 _LONG = 10.0  # Transactions of other sessions longer than this (in seconds) are reported
 _MOST = 15
 

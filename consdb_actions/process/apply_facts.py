@@ -26,41 +26,13 @@ from consdb_actions.migration.words import subject
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Site
 
-__all__ = [
-    "ACCEPTABLE",
-    "ApplyCheck",
-    "ApplyOutcome",
-    "BROUGHT_ABOUT",
-    "Changed",
-    "CheckState",
-    "Checkout",
-    "DatabaseFacts",
-    "Direction",
-    "Lock",
-    "MODES",
-    "PublicationFacts",
-    "Result",
-    "SectionFacts",
-    "SectionResult",
-    "State",
-    "Subscription",
-    "TableLock",
-    "in_order",
-    "lock_statement",
-    "locked_first",
-    "needed_mode",
-    "statements",
-]
-
 CheckState = Literal["ok", "warning", "refused"]
 
+# Checks that an operator can ignore, by name; the evidence records it.
 ACCEPTABLE = ("replication", "waiting", "grants", "drift", "checkout")
 
-"""Checks that an operator can ignore, by name; the evidence records it."""
-
+# Checks that steps of the runbook before the upgrade fulfil.
 BROUGHT_ABOUT = ("replication", "waiting", "publication", "identity")
-
-"""Checks that steps of the runbook before the upgrade fulfil."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +147,7 @@ class DatabaseFacts:
         return int(self.version.split(".")[0])
 
 
+# Lock modes of Postgres, weakest first.
 MODES = (
     "ACCESS SHARE",
     "ROW SHARE",
@@ -185,8 +158,6 @@ MODES = (
     "EXCLUSIVE",
     "ACCESS EXCLUSIVE",
 )
-
-"""Lock modes of Postgres, weakest first."""
 
 _STRONGER = ("EXCLUSIVE", "ACCESS EXCLUSIVE")
 
@@ -235,12 +206,11 @@ def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> t
     )
 
 
+# Operations that others can read the table beside.
 _WEAKER = {
     *(Phase.DROP_VIEW, Phase.CREATE_VIEW, Phase.CREATE_TABLE, Phase.FILL, Phase.FILL_REST),
     *(Phase.CHECK_DEFERRED, Phase.ADD_INDEX, Phase.ADD_FOREIGN_KEY, Phase.COMMENT, Phase.GRANT),
 }
-
-"""Operations that others can read the table beside."""
 
 
 def locked_first(
@@ -333,9 +303,8 @@ Result = Literal[
     "planned", "applied", "nothing to do", "refused", "declined", "failed", "interrupted", "not verified"
 ]
 
+# State of the database; "in part" is some sections or a part of one.
 Changed = Literal["nothing", "verified", "not verified", "in part", "unknown"]
-
-"""State of the database; "in part" is some sections or a part of one."""
 
 State = Literal["planned", "applied", "already there", "untouched", "failed", "applied in part", "unknown"]
 

@@ -14,8 +14,6 @@ from consdb_actions.lint.state import Name
 from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts, TableLock
 from consdb_actions.process.runbook_change import SectionChange
 
-__all__ = ["ExpectedCatalogs", "check_drift", "check_result"]
-
 _MOST = 15
 
 

@@ -15,18 +15,6 @@ from consdb_actions.process.states import Progress, StepState, StepStatus, progr
 from consdb_actions.release.notes import ReleaseNotes
 from consdb_actions.release.versions import parse_version
 
-__all__ = [
-    "Board",
-    "BoardEntry",
-    "Environments",
-    "Released",
-    "Releases",
-    "Unread",
-    "drift_of_facts",
-    "make_board",
-    "releases_of_facts",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Unread:

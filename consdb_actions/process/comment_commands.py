@@ -18,22 +18,6 @@ from consdb_actions.process.facts import Comment
 from consdb_actions.process.memory import Binding, Memo
 from consdb_actions.process.steps import STEPS, ProcessStep, step_words
 
-__all__ = [
-    "Attestation",
-    "Command",
-    "Heard",
-    "Listening",
-    "MOST",
-    "Mistake",
-    "CommandOutcome",
-    "Verb",
-    "answers_in",
-    "commands_in",
-    "mentions_commands",
-    "read_answers",
-    "write_answers",
-]
-
 MOST = 20  # Maximum number of commands in one comment
 
 NOTE = 300  # Maximum length of a note in characters; the rest is cut off

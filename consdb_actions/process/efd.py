@@ -1,13 +1,13 @@
-"""Plan the copy of EFD schemas from consdb to sdm_schemas."""
+"""Plan the copy of EFD schemas from consdb to sdm_schemas, and mark its pull request."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from consdb_actions.forms import Form, hidden, read_hidden
 from consdb_actions.process.policy import ProcessPolicy
-
-__all__ = ["EfdCopy", "EfdSource", "branch_of", "plan_copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,37 @@ def plan_copy(
 def branch_of(ticket: str) -> str:
     """Return the branch of the copy in sdm_schemas."""
     return f"tickets/{ticket}-efd"
+
+
+@dataclass(frozen=True, slots=True)
+class EfdOrigin:
+    """The source of copied EFD schemas."""
+
+    # ``owner/name#number`` for a pull request in consdb, or ``owner/name``
+    source: Annotated[
+        str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(#[1-9][0-9]{0,8})?$")
+    ]
+    sha: Annotated[str, Form(pattern="^[0-9a-f]{40}$")]
+
+    @property
+    def repository(self) -> str:
+        """Return the repository as ``owner/name``."""
+        return self.source.partition("#")[0]
+
+    @property
+    def number(self) -> int:
+        """Return the pull request; 0 for none."""
+        return int(self.source.partition("#")[2] or 0)
+
+
+def efd_mark(origin: EfdOrigin) -> str:
+    """Write the marker on one line; raise `ValueError` if invalid."""
+    text = hidden("efd", {"source": origin.source, "sha": origin.sha})
+    if efd_origin(text) != origin:
+        raise ValueError(f"{origin.source!r} at {origin.sha!r} is not an origin")
+    return text
+
+
+def efd_origin(body: str) -> EfdOrigin | None:
+    """Parse the marker in a pull request's body; None if missing or invalid."""
+    return read_hidden("efd", body, EfdOrigin)

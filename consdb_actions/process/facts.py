@@ -5,41 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from consdb_actions.approval.facts import (
-    Account,
-    CommitChange,
-    MarkedComment,
-    PublishedStatus,
-    Team,
-)
-from consdb_actions.forms import STRICT
+from consdb_actions.approval.facts import Account, PullFacts
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import Checklist
 from consdb_actions.schema.sources import TableSource
-
-__all__ = [
-    "Approvals",
-    "Comment",
-    "Deployment",
-    "EfdFile",
-    "Evidence",
-    "ProcessFacts",
-    "StepFinding",
-    "PullLink",
-    "MigrationPull",
-    "SchemaPull",
-    "TaggedRelease",
-    "RoleApproval",
-    "SchemaChange",
-    "Setting",
-    "FactSource",
-    "SourceFailure",
-    "latest",
-    "listed",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +56,7 @@ class PullLink(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MigrationPull:
-    """A pull request in consdb with the migration; fields as in `SchemaPull`."""
+    """A pull request in consdb with the migration; fields as in `PullRequest`."""
 
     number: int
     url: str
@@ -172,28 +144,6 @@ class FactSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaPull:
-    """The pull request in sdm_schemas."""
-
-    number: int
-    title: str
-    url: str
-    author: Account | None
-    state: str  # ``open`` or ``closed``
-    draft: bool
-    branch: str
-    head: str  # newest commit of the branch
-    base_branch: str
-    base: str  # newest commit of the base branch
-    created_at: datetime
-    merged_at: datetime | None = None
-    merge_commit: str = ""  # empty unless merged
-    committed_at: datetime | None = None  # date in the newest commit
-    pushed_at: datetime | None = None  # start of the first check on the newest commit; None without checks
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class RoleApproval:
     """The approval of one role."""
 
@@ -252,40 +202,25 @@ class SourceFailure:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessFacts:
-    """All facts about one pull request."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts(PullFacts):
+    """All facts about one pull request; its changes include those at the source commits of migrations."""
 
     FORMAT: ClassVar[str] = "consdb-actions/process-facts/1"
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    repository: str
-    html_url: str  # web address of the repository, without trailing slash
-    now: datetime  # determines which designates hold a role
-    identity: Account  # our own account
-    pull: SchemaPull
     policy: ProcessPolicy
-    policy_source: str
     approvals: Approvals
     schemas: tuple[SchemaChange, ...] = ()
     checklists: tuple[Checklist, ...] = ()
-    changes: tuple[CommitChange, ...] = ()  # at the newest commit, and at the source commits of migrations
     migrations: tuple[MigrationPull, ...] = ()  # pull requests in consdb, oldest first
     releases: tuple[TaggedRelease, ...] = ()  # that contain all migrations, oldest first
     newest_release: str = ""  # of consdb, independent of the change
     deployments: tuple[Deployment, ...] = ()
     weeklies: tuple[str, ...] = ()  # deployed weekly tags of sdm_schemas that contain the merge
     efd_files: tuple[EfdFile, ...] = ()  # changed schemas of the transformed EFD
-    teams: tuple[Team, ...] = ()  # named in the policy
     comments: tuple[Comment, ...] = ()  # that contain ``/consdb``, by any author
-    marked: tuple[MarkedComment, ...] = ()  # comments that start with our marker
-    status: PublishedStatus | None = None  # newest ``consdb/ready-to-merge`` of the newest commit
     troubles: tuple[SourceFailure, ...] = ()
 
     def trouble(self, source: FactSource) -> str:
         """Return why a source could not be read; empty if it could."""
         return "; ".join(trouble.words for trouble in self.troubles if trouble.source is source)
-
-    def change_at(self, sha: str) -> CommitChange | None:
-        """Return the schema change at a commit; None if it was not read."""
-        return next((change for change in self.changes if change.sha == sha), None)

@@ -7,33 +7,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from consdb_actions.approval.comment import Part, own_sections
 from consdb_actions.approval.facts import CommitChange
+from consdb_actions.forms import Form, hidden, read_hidden
 from consdb_actions.process.facts import ProcessFacts
 
-__all__ = [
-    "FINISHED",
-    "Binding",
-    "Memo",
-    "change_digest",
-    "kept",
-    "migration_digest",
-    "recall",
-    "written",
-]
-
+# Marks a comment when all steps are done: the pull request need not be read again.
 FINISHED = "<!-- consdb-actions:process-finished -->"
-"""Marks a comment when all steps are done: the pull request need not be read again."""
 
 ROOM = 14_000  # Maximum size of the stored state in characters; the oldest entries are dropped first
 
-_BLOCK = re.compile(r"<!-- consdb-actions:process-memory (?P<json>\{.*\}) -->\s*\Z")
-_SHA = re.compile(r"(?:[0-9a-f]{40})?")
-_DIGEST = re.compile(r"[0-9a-f]{0,16}")
+_Digest = Annotated[str, Form(pattern="^[0-9a-f]{0,16}$")]
+_Entry = tuple[
+    Annotated[str, Form(pattern="^([0-9a-f]{40})?$")],
+    _Digest,
+    _Digest,
+    tuple[tuple[str, str], ...],
+    Literal["+1", "confused", ""],
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +52,12 @@ class Memo:
 
 def recall(facts: ProcessFacts) -> dict[int, Memo]:
     """Read the stored state from our comment; an invalid block is ignored as a whole."""
-    match = _BLOCK.search(own_sections(facts.marked, facts.identity).get(Part.PROCESS, ""))
-    if match is None:
-        return {}
-    try:
-        entries = json.loads(match["json"])
-        return {int(number): _memo(int(number), entry) for number, entry in entries.items()}
-    except (ValueError, TypeError, RecursionError):
-        return {}
+    body = own_sections(facts.marked, facts.identity).get(Part.PROCESS, "")
+    entries = read_hidden("process-memory", body, dict[int, _Entry], last=True) or {}
+    return {
+        number: Memo(number, Binding(*binding), said, reaction)
+        for number, (*binding, said, reaction) in entries.items()
+    }
 
 
 def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
@@ -76,7 +69,7 @@ def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
     room = ROOM
     chosen = []
     for memo in sorted(memos, key=lambda memo: (not _matters(memo), -memo.comment)):
-        room -= len(_json([memo]))
+        room -= len(_block([memo]))
         if room < 0:
             break
         chosen.append(memo)
@@ -85,7 +78,7 @@ def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
 
 def written(memos: Iterable[Memo]) -> str:
     """Write the stored state as JSON for an HTML comment."""
-    return f"<!-- consdb-actions:process-memory {_json(kept(memos))} -->"
+    return _block(kept(memos))
 
 
 def _matters(memo: Memo) -> bool:
@@ -93,19 +86,20 @@ def _matters(memo: Memo) -> bool:
     return memo.reaction == "+1" and any(verb not in ("help", "?", "!") for verb, _ in memo.said)
 
 
-def _json(memos: Iterable[Memo]) -> str:
-    data = {
-        str(memo.comment): [
-            memo.binding.sha,
-            memo.binding.change,
-            memo.binding.migration,
-            [list(pair) for pair in memo.said],
-            memo.reaction,
-        ]
-        for memo in memos
-    }
-    text = json.dumps(data, separators=(",", ":"))
-    return re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
+def _block(memos: Iterable[Memo]) -> str:
+    return hidden(
+        "process-memory",
+        {
+            memo.comment: [
+                memo.binding.sha,
+                memo.binding.change,
+                memo.binding.migration,
+                memo.said,
+                memo.reaction,
+            ]
+            for memo in memos
+        },
+    )
 
 
 def change_digest(change: CommitChange | None) -> str:
@@ -126,21 +120,3 @@ def migration_digest(facts: ProcessFacts) -> str:
 
 def _digest(values: Iterable[object]) -> str:
     return hashlib.sha256(json.dumps(list(values)).encode()).hexdigest()[:16]
-
-
-def _memo(number: int, entry: object) -> Memo:
-    if not isinstance(entry, list) or len(entry) != 5:
-        raise TypeError(entry)
-    sha, change, migration, said, reaction = entry
-    if not all(isinstance(item, str) for item in (sha, change, migration, reaction)):
-        raise TypeError(entry)
-    if not (_SHA.fullmatch(sha) and _DIGEST.fullmatch(change) and _DIGEST.fullmatch(migration)):
-        raise ValueError(entry)
-    if reaction not in ("+1", "confused", ""):
-        raise ValueError(entry)
-    pairs = []
-    for pair in said if isinstance(said, list) else [None]:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(item, str) for item in pair):
-            raise TypeError(entry)
-        pairs.append((pair[0], pair[1]))
-    return Memo(number, Binding(sha, change, migration), tuple(pairs), reaction)

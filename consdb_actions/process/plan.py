@@ -1,44 +1,76 @@
-"""Plan status, comment and reactions on GitHub (rules P2 and P3)."""
+"""Decide on the merge; plan status, comment and reactions (rules P2, P3, A9)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from consdb_actions.approval.comment import CommentPlan, Part, plan_comment
-from consdb_actions.approval.plan import StatusPlan
+from consdb_actions.approval.comment import Part, plan_comment
+from consdb_actions.approval.evaluate import fit
+from consdb_actions.approval.plan import PullPlan, ReactionPlan, plan_status
 from consdb_actions.process.comment_commands import Command, CommandOutcome, Verb, answers_in
-from consdb_actions.process.facts import ProcessFacts
+from consdb_actions.process.facts import FactSource, ProcessFacts
 from consdb_actions.process.memory import recall
-from consdb_actions.process.states import Progress
-from consdb_actions.process.summary import Readiness, readiness
-
-__all__ = ["CONTEXT", "ProcessPlan", "ReactionPlan", "CommentRequests", "make_plan", "requests_of"]
+from consdb_actions.process.states import Progress, StepState, StepStatus
+from consdb_actions.process.steps import MERGE
 
 CONTEXT = "consdb/ready-to-merge"  # Name of the commit status
 
 
 @dataclass(frozen=True, slots=True)
-class ReactionPlan:
-    """A reaction to set on a comment."""
+class Readiness:
+    """State and description of the commit status."""
 
-    comment: int
-    content: str
-    instead_of: str = ""  # our present reaction, to remove
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessPlan:
-    """The changes to make; an empty plan changes nothing."""
-
-    number: int
-    status: StatusPlan | None = None
-    reactions: tuple[ReactionPlan, ...] = ()
-    comment: CommentPlan | None = None
+    state: str
+    description: str
 
     @property
-    def empty(self) -> bool:
-        """Return whether GitHub is up to date."""
-        return self == ProcessPlan(self.number)
+    def ready(self) -> bool:
+        """Return whether the pull request may be merged."""
+        return self.state == "success"
+
+
+def readiness(facts: ProcessFacts, progress: Progress) -> Readiness:
+    """Decide whether all steps before the merge are done.
+
+    The state is ``success`` only if nothing before the merge is missing and the pull request is not a draft;
+    ``error`` if something is unknown, ``failure`` if something is stale or was done too early, and else
+    ``pending``. The description has at most 140 characters.
+    """
+    if not progress.applicable and facts.trouble(FactSource.SCHEMAS):
+        return Readiness("error", "Unknown: the schema change could not be read")
+    if not progress.applicable:
+        return Readiness("success", "Not applicable: no ConsDB schema is changed")
+    waiting = [item for item in progress.before_merge if item.open]
+    unknown = [item for item in waiting if item.standing is StepStatus.UNKNOWN]
+    if unknown:
+        return Readiness("error", _line("Unknown", unknown))
+    if not waiting:
+        if facts.pull.draft:
+            return Readiness("pending", "Draft; all steps before the merge are done")
+        return Readiness("success", "All steps before the merge are done")
+    stale = [item for item in waiting if item.standing is StepStatus.STALE]
+    if stale:
+        return Readiness("failure", _line("Stale", stale))
+    early = [
+        item
+        for item in progress.steps
+        if item.step.id != MERGE and any(disorder.still for disorder in item.order)
+    ]
+    if early:
+        return Readiness("failure", _line("Done too early", early))
+    first = next(iter(progress.actionable), waiting[0])
+    count = len(waiting)
+    many = f"{count} step{'' if count == 1 else 's'} before the merge missing"
+    return Readiness(
+        "pending",
+        fit((f"Next: {first.step.todo} ({first.owner}); {many}", f"Next: {first.step.todo}; {many}", many)),
+    )
+
+
+def _line(what: str, items: list[StepState]) -> str:
+    titles = ", ".join(item.step.title for item in items)
+    ids = ", ".join(item.step.id for item in items)
+    return fit((f"{what}: {titles}", f"{what}: {ids}", f"{what}: {len(items)} steps"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +81,7 @@ class CommentRequests:
     regenerate: bool = False  # whether a new comment requests a migration or answers a question
 
 
-def make_plan(facts: ProcessFacts, progress: Progress, body: str) -> ProcessPlan:
+def make_plan(facts: ProcessFacts, progress: Progress, body: str) -> PullPlan:
     """Compare GitHub with the status to publish.
 
     A comment is created for a schema change or an answered command. A pull request that was closed without a
@@ -57,11 +89,12 @@ def make_plan(facts: ProcessFacts, progress: Progress, body: str) -> ProcessPlan
     """
     pull = facts.pull
     if pull.state != "open" and pull.merged_at is None:
-        return ProcessPlan(pull.number)
+        return PullPlan(pull.number)
     create = progress.applicable or bool(progress.listening.memos)
-    return ProcessPlan(
+    verdict = astuple(readiness(facts, progress))
+    return PullPlan(
         number=pull.number,
-        status=_status(facts, readiness(facts, progress)) if pull.merged_at is None else None,
+        status=None if pull.merged_at is not None else plan_status(facts, CONTEXT, *verdict),
         reactions=_reactions(facts, progress),
         comment=plan_comment(facts.marked, facts.identity, Part.PROCESS, body, create=create),
     )
@@ -76,7 +109,7 @@ def requests_of(facts: ProcessFacts, progress: Progress) -> CommentRequests:
         for memo in progress.listening.memos
         if memo.comment not in known or not known[memo.comment].reaction
     }
-    regenerate = any(
+    regenerate = facts.pull.state == "open" and any(
         item.outcome is CommandOutcome.ACCEPTED
         and isinstance(item.said, Command)
         and item.said.verb in (Verb.RENAME, Verb.TAKE, Verb.REGENERATE)
@@ -84,19 +117,6 @@ def requests_of(facts: ProcessFacts, progress: Progress) -> CommentRequests:
         for item in progress.listening.heard
     )
     return CommentRequests(answers_in(progress.listening.heard), regenerate)
-
-
-def _status(facts: ProcessFacts, verdict: Readiness) -> StatusPlan | None:
-    wanted = StatusPlan(facts.pull.head, verdict.state, verdict.description, facts.pull.url, CONTEXT)
-    shown = facts.status
-    if (
-        shown is not None
-        and (shown.creator is None or facts.identity.same_as(shown.creator))
-        and (shown.state, shown.description, shown.target_url)
-        == (wanted.state, wanted.description, wanted.target_url)
-    ):
-        return None
-    return wanted
 
 
 def _reactions(facts: ProcessFacts, progress: Progress) -> tuple[ReactionPlan, ...]:

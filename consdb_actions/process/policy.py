@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
@@ -14,16 +13,7 @@ from consdb_actions.approval.policy import Policy as ApprovalPolicy
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.forms import Form, Id, WrongValueError, unique
 from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
-
-__all__ = [
-    "DEFAULT_POLICY",
-    "EfdPolicy",
-    "Owner",
-    "ProcessPolicy",
-    "ProcessSection",
-    "StepRule",
-    "make_policy",
-]
+from consdb_actions.release.notes import tickets_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,17 +187,7 @@ class ProcessPolicy(ProcessSection):
 
     def ticket_in(self, *texts: str) -> str:
         """Return the first ticket in some texts; empty for none."""
-        for text in texts:
-            found = [
-                match
-                for pattern in self.ticket_patterns
-                if (
-                    match := re.search(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])", text[:300], re.ASCII)
-                )
-            ]
-            if found:
-                return min(found, key=lambda match: match.start())[0]
-        return ""
+        return next((found for text in texts for found in tickets_in(text, self.ticket_patterns)), "")
 
 
 _TITLES = {

@@ -13,19 +13,6 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.data import TableRows
 from consdb_actions.process.runbook_steps import Placed
 
-__all__ = [
-    "Act",
-    "BlockResult",
-    "RehearsalFinding",
-    "Rehearsal",
-    "Template",
-    "acts_of",
-    "bumped",
-    "made_row",
-    "templates_of",
-    "ways_of",
-]
-
 State = Literal["done", "failed", "not rehearsed"]
 
 

@@ -9,36 +9,6 @@ from consdb_actions.migration.rewrite.statements import literal, qualified, quot
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Replication
 
-__all__ = [
-    "add_to_publication",
-    "alter_subscription",
-    "caught_up",
-    "columns_counted",
-    "columns_gone",
-    "columns_there",
-    "copied",
-    "empty_days",
-    "empty_rows",
-    "enabled",
-    "grants_there",
-    "identity",
-    "newest_rows",
-    "not_published",
-    "pending",
-    "published",
-    "put_back",
-    "retained",
-    "revision_of",
-    "rows_of",
-    "slot_active",
-    "sql_list",
-    "subscription",
-    "table",
-    "take_out",
-    "truncate",
-    "worker",
-]
-
 _PATIENCE = 600
 
 

@@ -9,24 +9,9 @@ from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_plan import RunbookPlan, listed
+from consdb_actions.process.runbook_plan import RunbookPlan, apply_command, listed, upgrade_step
 from consdb_actions.process.runbook_steps import Block, RunbookStep
-from consdb_actions.process.runbook_upgrade import apply_command, upgrade_step
 from consdb_actions.process.sites import Session, Site, Sites
-
-__all__ = [
-    "RunbookRelease",
-    "after_steps",
-    "branch_tag",
-    "deploy_command",
-    "halfway_steps",
-    "preflight_step",
-    "prepare_steps",
-    "release_steps",
-    "schema_steps",
-    "summit_deploy_step",
-    "test_steps",
-]
 
 _TEAM = "ConsDB team"
 _OBSERVER = "test image operator"

@@ -7,27 +7,10 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from consdb_actions.errors import InputError
 from consdb_actions.process.runbook_change import Needs, SectionChange
-
-__all__ = [
-    "ACCOUNTS",
-    "KINDS",
-    "UNRESTORED",
-    "Account",
-    "Block",
-    "BlockKind",
-    "RunbookPart",
-    "Placed",
-    "Runbook",
-    "RunbookStep",
-    "Text",
-    "block_info",
-    "read_runbook",
-    "unrestored_in",
-]
 
 UNRESTORED = "does not restore:"  # How a warning begins what a downgrade leaves otherwise than it was
 
@@ -58,26 +41,11 @@ How a block is executed:
 * ``command`` is run in a terminal, ``paste`` is copied elsewhere; a rehearsal skips both.
 """
 
-KINDS: tuple[BlockKind, ...] = (
-    "sql",
-    "check",
-    "wait",
-    "compare",
-    "look",
-    "preflight",
-    "upgrade",
-    "downgrade",
-    "by-hand",
-    "stop",
-    "start",
-    "restart",
-    "command",
-    "paste",
-)
+KINDS: tuple[BlockKind, ...] = get_args(BlockKind)
 
 Account = Literal["owner", "administrator", "replication"]
 
-ACCOUNTS: tuple[Account, ...] = ("owner", "administrator", "replication")
+ACCOUNTS: tuple[Account, ...] = get_args(Account)
 
 
 @dataclass(frozen=True, slots=True)

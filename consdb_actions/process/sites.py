@@ -11,20 +11,8 @@ from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, Id, Line, WrongValueError, unique
 from consdb_actions.schema.sources import DataSource, source_of_table
 
-__all__ = [
-    "DEFAULT_SITES",
-    "Checklist",
-    "Part",
-    "Replication",
-    "QueueScript",
-    "Session",
-    "Site",
-    "Sites",
-    "WriterService",
-]
-
+# Purpose of a database; development is at the replica.
 Part = Annotated[Literal["test", "publisher", "replica", "development"], Form("What a database is for.")]
-"""Purpose of a database; development is at the replica."""
 
 Patterns = Annotated[
     tuple[Annotated[str, Form(min_length=1, max_length=63)], ...],

@@ -13,17 +13,6 @@ from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, Ste
 from consdb_actions.process.memory import Binding
 from consdb_actions.process.steps import BY_ID, MERGE, STEPS, ProcessStep, Route, Scope
 
-__all__ = [
-    "Disorder",
-    "Progress",
-    "StepStatus",
-    "StepState",
-    "duration",
-    "order_of",
-    "progress_of",
-    "routes_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Disorder:

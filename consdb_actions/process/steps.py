@@ -5,19 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = [
-    "APPROVERS",
-    "BY_ID",
-    "CONTRIBUTOR",
-    "MERGE",
-    "STEPS",
-    "Proof",
-    "Route",
-    "Scope",
-    "ProcessStep",
-    "step_words",
-]
-
 
 class Route(StrEnum):
     """The origin of the data, which determines the steps."""

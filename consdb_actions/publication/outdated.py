@@ -6,20 +6,9 @@ import ast
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.publication.marker import Marker
+from consdb_actions.proposal import PullSeen
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import PullSeen, SchemaSource
-
-__all__ = [
-    "RequestedChange",
-    "Rebase",
-    "Stack",
-    "find_rebases",
-    "newest_revision",
-    "read_ids",
-    "reason_to_regenerate",
-    "stack_of",
-]
+from consdb_actions.publication.source import Marker, SchemaSource
 
 
 @dataclass(frozen=True, slots=True)

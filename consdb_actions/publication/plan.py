@@ -9,24 +9,9 @@ from typing import Literal
 
 from consdb_actions.errors import CheckFailed
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.marker import Marker, read_marker
+from consdb_actions.proposal import PullSeen, blob_sha
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import Inputs, SchemaSource
-
-__all__ = [
-    "WITHDRAWN",
-    "Kept",
-    "Present",
-    "Publication",
-    "State",
-    "TargetPull",
-    "find_pull",
-    "find_withdrawn",
-    "is_untouched",
-    "may_reopen",
-    "plan_files",
-]
+from consdb_actions.publication.source import Inputs, Marker, SchemaSource, read_marker
 
 WITHDRAWN = "<!-- consdb-actions:withdrawn -->"  # Marks the body of a pull request that this program closed
 
@@ -45,16 +30,8 @@ State = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class TargetPull:
+class TargetPull(PullSeen):
     """A pull request of the repository of migrations."""
-
-    number: int
-    url: str
-    branch: str
-    author: str  # empty for a deleted account
-    body: str = ""
-    is_open: bool = True
-    merged: bool = False
 
     @property
     def marker(self) -> Marker | None:

@@ -1,24 +1,20 @@
-"""Identify the schema change and the requested action."""
+"""Identify the schema change and the requested action; names and markers of generated pull requests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-__all__ = [
-    "REGENERATE",
-    "RequestedMigration",
-    "Inputs",
-    "PullSeen",
-    "SchemaSource",
-    "MigrationRequest",
-    "decide_request",
-]
+from consdb_actions.errors import InputError
+from consdb_actions.forms import Form, as_json, hidden, read_hidden
+from consdb_actions.proposal import PullSeen
 
 RequestAction = Literal["generate", "withdraw", "conflict", "held", "nothing"]
 
+# `RequestedMigration.action` of a migration that is regenerated because its inputs changed.
 REGENERATE = "regenerate"
-"""`RequestedMigration.action` of a migration that is regenerated because its inputs changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +27,6 @@ class RequestedMigration:
     # the event's action (``labeled``, ``synchronize``, …) or `REGENERATE`; empty for a dispatch
     action: str = ""
     label: str = ""  # of the event
-
-
-@dataclass(frozen=True, slots=True)
-class PullSeen:
-    """A pull request of the repository of schemas, as read from GitHub."""
-
-    number: int
-    url: str
-    branch: str
-    head: str
-    title: str = ""
-    body: str = ""
-    is_open: bool = True
-    merged: bool = False
-    from_fork: bool = False
-    labels: tuple[str, ...] = ()
-    base: str = ""
-
-    def has_label(self, label: str) -> bool:
-        """Tell whether it has a label, ignoring case."""
-        return label.casefold() in {name.casefold() for name in self.labels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +117,77 @@ def decide_request(
         return MigrationRequest("generate", "The inputs of its migration have changed.")
     why = f"It has the label “{label}”." if asked.action else "A run was started manually or by a dispatch."
     return MigrationRequest("generate", why)
+
+
+_SUFFIX = r"(?P<suffix>(?:[-_.][A-Za-z0-9]+)*)"
+
+LONGEST = 120  # Maximum length of the part taken from the source branch's name
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one migration."""
+
+    ticket: str  # such as ``DM-12345``
+    branch: str  # in the repository of migrations
+    title: str  # of its pull request
+    message: str  # of the revisions; made from the branch, not from a title that people edit (rule M11)
+
+
+def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: str = "") -> Names:
+    """Find the ticket in the branch name or the title's start.
+
+    `patterns` match a whole ticket. Of the branch only a whole match is used, so that names hold letters,
+    digits and single marks.
+    """
+    ticket = "|".join(f"(?:{pattern})" for pattern in patterns)
+    in_branch = re.fullmatch(rf"tickets/(?P<ticket>{ticket}){_SUFFIX}", branch, re.ASCII)
+    if in_branch is not None and len(branch) <= LONGEST:
+        found, name = in_branch["ticket"], branch.removeprefix("tickets/")
+    else:
+        in_title = re.match(rf"\s*\[?(?P<ticket>{ticket})(?![\w-])", title[:300], re.ASCII)
+        if in_title is None:
+            raise InputError(
+                "no ticket is named, neither by the branch nor at the start of the title",
+                place=place,
+                remedy="Call the branch tickets/DM-12345, or begin the title with the ticket. Other trackers "
+                "are allowed by `tickets: patterns:` in .github/consdb-actions.yaml.",
+            )
+        found = name = in_title["ticket"]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", found, re.ASCII):
+        raise InputError(
+            f"{found[:60]!r} cannot be part of a branch's name",
+            place="tickets: patterns:",
+            remedy="Let the patterns match letters, digits, dashes and nothing else.",
+        )
+    return Names(found, f"tickets/{name}-migration", f"{found}: Migrate schema changes", name)
+
+
+_Commit = Annotated[str, Form(pattern="^([0-9a-f]{40})?$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """The inputs of a generated migration."""
+
+    source: str  # ``owner/name#12`` or ``owner/name@branch``
+    sha: Annotated[str, Form(pattern="^[0-9a-f]{40}$")]  # commit of the source
+    files: Mapping[str, str] = field(default_factory=dict)  # blob ids of the generated files
+    base: _Commit = ""  # of the schemas to compare with
+    target: _Commit = ""
+    also: Mapping[str, _Commit] = field(default_factory=dict)  # of other changes in this migration
+    state: str = "published"  # a value of `publication.plan.State`
+
+    def commit_of(self, references: Collection[str]) -> str:
+        """Return the source commit of a change; empty if this migration lacks it."""
+        wanted = {name.casefold() for name in references}
+        every = {**self.also, self.source: self.sha}
+        return next((sha for name, sha in every.items() if name.casefold() in wanted), "")
+
+    def __str__(self) -> str:
+        return hidden("migration", as_json(self))
+
+
+def read_marker(body: str) -> Marker | None:
+    """Parse the marker of a pull request; None if missing or invalid."""
+    return read_hidden("migration", body, Marker)

@@ -6,16 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "ReleaseContents",
-    "ReleasedMigration",
-    "MergedPull",
-    "ReleaseNotes",
-    "Topic",
-    "arrange",
-    "tickets_in",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class MergedPull:

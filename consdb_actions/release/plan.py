@@ -10,17 +10,6 @@ from typing import Literal
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.release.versions import CalendarVersion, ReleasePolicy, next_version, parse_version
 
-__all__ = [
-    "CommitCheck",
-    "CheckState",
-    "ReleaseFacts",
-    "ReleaseRefusal",
-    "GitTag",
-    "TagPlan",
-    "decide",
-    "last_release",
-]
-
 CheckState = Literal["success", "pending", "failure"]
 
 

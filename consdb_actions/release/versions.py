@@ -10,16 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Annotated
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.forms import Form, unique
-
-__all__ = [
-    "NextVersion",
-    "ReleasePolicy",
-    "CalendarVersion",
-    "newest",
-    "next_version",
-    "parse_version",
-]
+from consdb_actions.forms import Form, matches_path, unique
 
 _CALENDAR = re.compile(r"(?P<year>[0-9]{2})\.(?P<month>0?[1-9]|1[0-2])\.(?P<number>[0-9]{1,6})", re.ASCII)
 
@@ -185,12 +176,7 @@ class ReleasePolicy:
 
     def is_migration(self, path: str) -> bool:
         """Tell whether a path is a migration."""
-        parts = path.split("/")
-        return any(
-            len(parts) == len(wanted := pattern.split("/"))
-            and all(fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=True))
-            for pattern in self.migrations
-        )
+        return matches_path(path, self.migrations)
 
     def ignores(self, check: str) -> bool:
         """Tell whether a check is ignored; a required one never is."""

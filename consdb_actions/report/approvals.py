@@ -18,10 +18,10 @@ from consdb_actions.approval.evaluate import (
     explain,
 )
 from consdb_actions.approval.facts import ApprovalFacts
-from consdb_actions.approval.plan import ApprovalPlan, remember
+from consdb_actions.approval.plan import remember
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, table
 
-__all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_text", "render_tree"]
+__all__ = ["FORMAT", "render_comment", "render_json", "render_text", "render_tree"]
 
 FORMAT = "consdb-actions/approvals/1"
 
@@ -67,20 +67,6 @@ def render_tree(decision: Decision) -> str:
 
     walk(explain(decision), 0)
     return "\n".join(lines)
-
-
-def render_plan(plan: ApprovalPlan) -> str:
-    """List the changes of a plan, one line each."""
-    lines = [f"add the label {role.label}" for role in plan.labels_add]
-    lines += [f"remove the label {label}" for label in plan.labels_remove]
-    lines += [f"ask {name} for a review" for name in (*plan.ask_people, *plan.ask_teams)]
-    if plan.status is not None:
-        status = plan.status
-        lines.append(
-            f"set the status {status.context} on {status.sha[:8]} to {status.state}: {status.description}"
-        )
-    lines += [] if plan.comment is None else list(plan.comment.lines)
-    return "\n".join(f"would {line}" for line in lines) or "nothing would change"
 
 
 def render_json(facts: ApprovalFacts, decision: Decision) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from consdb_actions.process.comment_commands import (
     answers_in,
     write_answers,
 )
-from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
+from consdb_actions.process.evidence import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, SchemaChange
 from consdb_actions.process.memory import FINISHED, written
-from consdb_actions.process.plan import ProcessPlan, requests_of
+from consdb_actions.process.plan import readiness, requests_of
 from consdb_actions.process.states import Progress, StepState, StepStatus
-from consdb_actions.process.summary import readiness
 from consdb_actions.report.markdown import (
     bullets,
     code,
@@ -32,7 +31,7 @@ from consdb_actions.report.markdown import (
     table,
 )
 
-__all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_text"]
+__all__ = ["FORMAT", "render_comment", "render_json", "render_text"]
 
 FORMAT = "consdb-actions/process/1"
 
@@ -69,19 +68,6 @@ def _plain(item: StepState) -> str:
     if item.words:
         parts.append(item.words)
     return "; ".join(dict.fromkeys(parts))
-
-
-def render_plan(plan: ProcessPlan) -> str:
-    """List the changes of a plan, one line each."""
-    lines = []
-    if plan.status is not None:
-        status = plan.status
-        lines.append(
-            f"set the status {status.context} on {status.sha[:8]} to {status.state}: {status.description}"
-        )
-    lines += [f"react to the comment {item.comment} with {item.content}" for item in plan.reactions]
-    lines += [] if plan.comment is None else list(plan.comment.lines)
-    return "\n".join(f"would {line}" for line in lines) or "nothing would change"
 
 
 def render_json(facts: ProcessFacts, progress: Progress) -> dict[str, Any]:

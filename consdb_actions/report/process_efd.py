@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from consdb_actions.process.efd import EfdCopy, EfdSource
-from consdb_actions.process.links import EfdOrigin, efd_mark
+from consdb_actions.process.efd import EfdCopy, EfdOrigin, EfdSource, efd_mark
 from consdb_actions.report.markdown import bullets, code, escape
 
 __all__ = [

@@ -7,10 +7,9 @@ from typing import Any
 
 from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.outdated import Rebase
 from consdb_actions.publication.plan import Kept, Publication
-from consdb_actions.publication.source import SchemaSource
+from consdb_actions.publication.source import Marker, SchemaSource
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown, render_operations
 from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, fit, table

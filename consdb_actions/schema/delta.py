@@ -8,17 +8,6 @@ from typing import Any, Literal, TypeVar
 
 from consdb_actions.schema.model import Column, Constraint, Index, Schema, Table
 
-__all__ = [
-    "Change",
-    "ObjectChange",
-    "SchemaDelta",
-    "TEXT_ATTRIBUTES",
-    "TableDelta",
-    "Value",
-    "compare",
-    "compare_columns",
-]
-
 Value = str | int | float | bool | None | tuple[Any, ...]
 
 TEXT_ATTRIBUTES = frozenset({"description", "unit", "ucd", "metadata"})

@@ -16,8 +16,6 @@ from typing import Any
 from consdb_actions.schema.delta import TEXT_ATTRIBUTES, Change, ObjectChange, SchemaDelta, TableDelta
 from consdb_actions.schema.model import Column, Constraint, Index, Schema, Table
 
-__all__ = ["FORMAT", "Digest", "digest_delta", "digest_schema"]
-
 FORMAT = 1  # Incremented when the content of the digests changes, so that old and new ones never match
 
 _SKIPPED = {"id", "name", "version", "columns", "constraints", "indexes", "tables"}

@@ -10,18 +10,6 @@ from typing import Literal
 from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.model import Column, Constraint, Schema, Table, is_snake_case
 
-__all__ = [
-    "SchemaFinding",
-    "RULES",
-    "Rule",
-    "Severity",
-    "ViewOf",
-    "check_foreign_keys",
-    "check_views",
-    "review",
-    "with_severities",
-]
-
 Severity = Literal["error", "warning", "info", "off"]
 
 _ORDER = ("error", "warning", "info")

@@ -7,26 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = [
-    "Column",
-    "Constraint",
-    "ConstraintKind",
-    "Index",
-    "MAX_BYTES",
-    "Pairs",
-    "Schema",
-    "Table",
-    "check_name",
-    "cut",
-    "foreign_key_name",
-    "index_name",
-    "is_snake_case",
-    "is_too_long",
-    "make_object_name",
-    "primary_key_name",
-    "unique_name",
-]
-
 MAX_BYTES = 63  # Longest identifier in bytes of UTF-8
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")

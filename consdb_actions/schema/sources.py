@@ -12,15 +12,6 @@ from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.model import Schema
 
-__all__ = [
-    "DataSource",
-    "TableSource",
-    "check_sources",
-    "source_of_column",
-    "source_of_table",
-    "table_sources",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class DataSource:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 from consdb_actions.schema.delta import SchemaDelta, TableDelta
 
-__all__ = ["Bump", "Reason", "Status", "VersionVerdict", "judge_version", "parse_version"]
-
 _SHOWN = 4
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 

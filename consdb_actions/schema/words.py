@@ -9,8 +9,6 @@ from typing import Literal
 from consdb_actions.schema.delta import Change, ObjectChange, SchemaDelta, TableDelta, Value
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
-__all__ = ["Code", "Quote", "DifferenceText", "describe", "describe_rename"]
-
 Action = Literal["add", "remove", "change"]
 
 

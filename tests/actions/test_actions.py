@@ -146,11 +146,17 @@ def _given(path: Path, step: str) -> set[str]:
         return set(re.findall(r'echo "([\w-]+)=', (ROOT / "actions/install.sh").read_text(encoding="utf-8")))
     group, name = STEPS[path.parent.name, step].command
     files = [group, f"{group}_run", f"{name}_run", f"{group}_{name}"]
+    files += ["pull_requests"] if group in ("approvals", "process") else []
     found: set[str] = set()
     for file in files:
         source = Path(commands.__file__).with_name(f"{file}.py")
         if source.exists():
-            found |= set(re.findall(r'runner\.output\(\s*"([\w-]+)"', source.read_text(encoding="utf-8")))
+            text = source.read_text(encoding="utf-8")
+            found |= set(re.findall(r'runner\.output\(\s*"([\w-]+)"', text))
+            for block in re.findall(
+                r"present\(.*?^    \)$|outputs = \{.*?\}$", text, re.DOTALL | re.MULTILINE
+            ):
+                found |= set(re.findall(r'"([\w-]+)": ', block))
     return found
 
 

@@ -110,11 +110,11 @@ def test_a_tree_that_is_cut_off_is_read_folder_by_folder(place: tuple[Scene, Git
     scene.push(schema_yaml(Scene.ADDED, comment="x"))
     scene.world.commit(scene.repo, scene.pull.branch, {"tests/a.yaml": "a", "yml/cdb_old.yaml": "b"})
     contents = ApiContents(github, REPOSITORY)
-    whole = contents.files(scene.head, DEFAULT_POLICY)
+    whole = contents.files(scene.head, DEFAULT_POLICY.schemas)
     assert sorted(whole) == [LATISS, "yml/cdb_old.yaml"]
     scene.repo.rows["tree limit"] = [{"entries": 6}]
     again = connect(TOKEN, scene.double.url, clock=TestClock())  # type: ignore[attr-defined]
-    assert ApiContents(again, REPOSITORY).files(scene.head, DEFAULT_POLICY) == whole
+    assert ApiContents(again, REPOSITORY).files(scene.head, DEFAULT_POLICY.schemas) == whole
     again.close()
 
 
@@ -124,7 +124,7 @@ def test_a_link_is_no_schema_file(place: tuple[Scene, GitHub, Double]) -> None:
     blob = store.git("hash-object", "-w", "--stdin", stdin=b"cdb_latiss.yaml").decode().strip()
     tree = store.write_tree({"yml/cdb_link.yaml": ("120000", blob)})
     sha = store.git("commit-tree", tree, "-m", "link").decode().strip()
-    assert ApiContents(github, REPOSITORY).files(sha, DEFAULT_POLICY) == {}
+    assert ApiContents(github, REPOSITORY).files(sha, DEFAULT_POLICY.schemas) == {}
 
 
 def test_a_file_too_large_to_be_a_schema_is_known_by_its_blob(
@@ -132,7 +132,7 @@ def test_a_file_too_large_to_be_a_schema_is_known_by_its_blob(
 ) -> None:
     scene, github, _ = place
     monkeypatch.setattr("consdb_actions.adapters.github.contents.MAX_FILE", 10)
-    change = changes_at(ApiContents(github, REPOSITORY), scene.base, scene.head, DEFAULT_POLICY)
+    change = changes_at(ApiContents(github, REPOSITORY), scene.base, scene.head, DEFAULT_POLICY.schemas)
     (only,) = change.changes
     assert (only.structure, only.text) == ("", "")
     assert ":" in only.verbatim
@@ -144,9 +144,9 @@ def test_only_a_404_makes_a_commit_unreachable(place: tuple[Scene, GitHub, Doubl
     with pytest.raises(UnreachableError):
         contents.fork_point(scene.base, "0" * 40)
     assert (
-        changes_at(contents, scene.base, "0" * 40, DEFAULT_POLICY).problem
+        changes_at(contents, scene.base, "0" * 40, DEFAULT_POLICY.schemas).problem
         == "GitHub no longer has commit 00000000"
     )
     scene.double.faults.append(Fault(Kind.INVALID, times=9))  # type: ignore[attr-defined]
     with pytest.raises(GitHubError):
-        changes_at(contents, scene.base, scene.head, DEFAULT_POLICY)
+        changes_at(contents, scene.base, scene.head, DEFAULT_POLICY.schemas)

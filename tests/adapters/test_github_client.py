@@ -16,7 +16,7 @@ import pytest
 from consdb_actions.adapters import registry
 from consdb_actions.adapters.github import GitHub, GitHubError, client, connect, graphql
 from consdb_actions.adapters.github.client import expected_form
-from consdb_actions.adapters.github.marked_comment import read_sections
+from consdb_actions.adapters.github.pull_requests import read_sections
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.errors import ExternalError, InputError
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from consdb_actions.adapters.github.marked_comment import CommentWriter, read_sections
+from consdb_actions.adapters.github.pull_requests import CommentWriter, read_sections
 from consdb_actions.approval.comment import MARKER, Part, join, split
 from tests.support.approvals import REPOSITORY, TOKEN, Scene
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World

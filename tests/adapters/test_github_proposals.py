@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.adapters.github.proposals import ProposalOutcome, Proposals
+from consdb_actions.adapters.github.proposals import Proposals
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.proposal import Proposal
+from consdb_actions.proposal import Proposal, ProposalOutcome
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.plugin import Double
 from tests.support.github.things import Pull

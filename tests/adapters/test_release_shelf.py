@@ -10,15 +10,12 @@ import pytest
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.client import ATTEMPTS
 from consdb_actions.adapters.github.releases import read_releases
-from consdb_actions.adapters.release_clone import clone_releases
 from consdb_actions.config import DEFAULT_CONFIG
-from consdb_actions.errors import InputError
 from consdb_actions.process.board import Releases
 from consdb_actions.release.versions import ReleasePolicy
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import Double
-from tests.support.releases import FIRST, REPOSITORY, TOKEN, ReleaseScene, migration
-from tests.support.repository import Repository
+from tests.support.releases import REPOSITORY, TOKEN, ReleaseScene
 
 WEB = "https://github.com/lsst-dm/consdb"
 TICKETS = DEFAULT_CONFIG.ticket_patterns
@@ -75,64 +72,3 @@ def test_what_cannot_be_read_of_one_release_does_not_hide_the_others(
     assert second.notes is None
     assert "503" in second.trouble
     assert (first.notes is not None, first.trouble) == (True, "")
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Repository:
-    repository = Repository(tmp_path / "consdb")
-    repository.put(FIRST, migration("aaaaaaaaaaaa", "", "initial"))
-    repository.commit("Start")
-    repository.git("tag", "3.0.0")
-    repository.git("tag", "-a", "-m", "26.5.1", "26.5.1")
-    repository.put(POINTING, migration("bbbbbbbbbbbb", "aaaaaaaaaaaa", "add the pointing"))
-    repository.put(FIRST, migration("aaaaaaaaaaaa", "", "initial, edited"))
-    repository.commit("Work")
-    repository.commit(
-        "Merge pull request #7 from lsst-dm/tickets/DM-7\n\nDM-7: Add the pointing\n\nIn words."
-    )
-    repository.commit("Mend typos (#8)")
-    repository.commit("Merge pull request #9 from lsst-dm/tickets/OSW-9")
-    repository.git("tag", "26.06.1")
-    return repository
-
-
-def test_a_clone_tells_the_same_without_a_token(clone: Repository) -> None:
-    found = clone_releases(clone.path, WEB, ReleasePolicy(), TICKETS, 8)
-    second, first = found.items
-    assert [second.tag, first.tag] == ["26.06.1", "26.5.1"]
-    assert second.url == f"{WEB}/tree/26.06.1"
-    assert second.at == first.at == datetime(2026, 1, 1, tzinfo=UTC)
-    assert [second.annotated, first.annotated] == [False, True]
-    assert [second.of_commit, first.of_commit] == [True, False]
-    assert first.notes is not None
-    assert first.notes.contents.previous is None
-    assert second.notes is not None
-    assert second.notes.contents.commits == 4
-    assert [
-        (topic.name, [(item.number, item.title) for item in topic.pulls]) for topic in second.notes.topics
-    ] == [
-        ("DM-7", [(7, "Add the pointing")]),
-        ("OSW-9", [(9, "tickets/OSW-9")]),
-    ]
-    assert [(item.number, item.title) for item in second.notes.others] == [(8, "Mend typos")]
-    assert [section for section, _ in second.notes.sections] == ["lsstcam"]
-    assert second.notes.contents.changed == ((FIRST, "changed"),)
-
-
-def test_a_bare_clone_will_do(clone: Repository, tmp_path: Path) -> None:
-    clone.git("clone", "-q", "--bare", str(clone.path), str(tmp_path / "bare"))
-    found = clone_releases(tmp_path / "bare", WEB, ReleasePolicy(), TICKETS, 1)
-    assert ([item.tag for item in found.items], found.older) == (["26.06.1"], 1)
-
-
-@pytest.mark.parametrize("what", ["nothing", "folder", "shallow"])
-def test_f3_what_is_no_whole_clone_is_a_clear_error(clone: Repository, tmp_path: Path, what: str) -> None:
-    folder = tmp_path / "other"
-    if what == "folder":
-        folder.mkdir()
-    if what == "shallow":
-        clone.git("clone", "-q", "--depth=1", f"file://{clone.path}", str(folder))
-    with pytest.raises(InputError) as caught:
-        clone_releases(folder, WEB, ReleasePolicy(), TICKETS, 8)
-    assert caught.value.place == str(folder)
-    assert "--consdb" in caught.value.remedy

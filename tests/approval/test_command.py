@@ -201,23 +201,6 @@ def test_a_local_configuration_replaces_the_one_of_the_base_branch(
     assert here.status("--config", str(file))[0] == 0
 
 
-def test_a_clone_serves_the_files_and_the_api_what_it_lacks(
-    stage: Callable[..., Stage], tmp_path: Path
-) -> None:
-    here = stage()
-    clone = tmp_path / "clone"
-    here.scene.repo.store.git("clone", "--quiet", str(here.scene.repo.store.path), str(clone))
-    here.scene.approve("dan", "olga", "carl")
-    assert here.status("--sdm-schemas", str(clone))[0] == 0
-    assert not [
-        call for call in here.double.log if "/git/trees/" in call.target or "/git/blobs/" in call.target
-    ]
-    here.scene.push(schema_yaml(Scene.ADDED, comment="x"))
-    assert here.status("--sdm-schemas", str(clone))[0] == 0
-    assert [call for call in here.double.log if "/git/blobs/" in call.target]
-    assert here.status("--sdm-schemas", str(tmp_path))[0] == 2
-
-
 @pytest.mark.parametrize(
     ("payload", "name"),
     [

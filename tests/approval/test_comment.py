@@ -160,14 +160,14 @@ def test_a_long_history_fits_into_a_comment_and_keeps_the_memory() -> None:
 def test_the_same_facts_give_the_same_comment_whenever_it_is_written() -> None:
     known = facts(review("dan"), review("carl", commit=OLD), changes=(change(OLD), change()))
     first = comment(known)
-    later = replace(known, comments=(MarkedComment(1, BOT, known.now, join({Part.APPROVALS: first})),))
+    later = replace(known, marked=(MarkedComment(1, BOT, known.now, join({Part.APPROVALS: first})),))
     assert comment(later) == first
     assert make_plan(later, evaluate(later), first).comment is None
 
 
 def test_not_applicable_says_so_in_a_comment_that_exists() -> None:
     there = MarkedComment(4, BOT, facts().now, join({Part.APPROVALS: "old"}))
-    known: Any = facts(changes=(CommitChange(HEAD),), comments=(there,))
+    known: Any = facts(changes=(CommitChange(HEAD),), marked=(there,))
     plan = make_plan(known, evaluate(known), comment(known))
     assert plan.comment is not None
     assert "Not applicable: no schema file that needs approval is changed." in html(plan.comment.body)

@@ -25,7 +25,7 @@ from consdb_actions.approval.facts import (
     Team,
     TimelineEvent,
 )
-from consdb_actions.approval.plan import ApprovalPlan, make_plan
+from consdb_actions.approval.plan import PullPlan, make_plan
 from consdb_actions.report.approvals import render_comment
 from tests.support.configuration import through_json
 from tests.support.facts import BOT, HEAD, OLD, PATH, START, facts, person, policy, written_by
@@ -152,7 +152,7 @@ def test_what_counts_is_by_a_holder_who_did_not_write_it_and_has_not_taken_it_ba
         assert len(people) == len(set(people))
 
 
-def carried_out(known: ApprovalFacts, plan: ApprovalPlan) -> ApprovalFacts:
+def carried_out(known: ApprovalFacts, plan: PullPlan) -> ApprovalFacts:
     """Return the facts as they are after a plan was carried out."""
     at = known.now
     added = [TimelineEvent(EventKind.LABELED, role.label, BOT, at) for role in plan.labels_add]
@@ -163,7 +163,7 @@ def carried_out(known: ApprovalFacts, plan: ApprovalPlan) -> ApprovalFacts:
     status = known.status
     if plan.status is not None:
         status = PublishedStatus(plan.status.state, plan.status.description, plan.status.target_url, BOT)
-    comments = known.comments
+    comments = known.marked
     if plan.comment is not None:
         comments = (MarkedComment(1, BOT, at, plan.comment.body),)
     pull = replace(
@@ -173,10 +173,10 @@ def carried_out(known: ApprovalFacts, plan: ApprovalPlan) -> ApprovalFacts:
         asked_teams=(*known.pull.asked_teams, *slugs),
     )
     timeline = (*known.timeline, *added, *removed, *asked)
-    return replace(known, pull=pull, timeline=timeline, status=status, comments=comments)
+    return replace(known, pull=pull, timeline=timeline, status=status, marked=comments)
 
 
-def next_plan(known: ApprovalFacts) -> ApprovalPlan:
+def next_plan(known: ApprovalFacts) -> PullPlan:
     decision = evaluate(known)
     return make_plan(known, decision, render_comment(known, decision))
 

@@ -161,7 +161,7 @@ def test_a10_the_oldest_comment_of_ours_is_kept_whichever_token_wrote_it_and_lat
         comment(4, BOT, 4),
         comment(3, replace(BOT, login="someone-else[bot]", id=3), 3),
     )
-    known = facts(comments=comments)
+    known = facts(marked=comments)
     plan = make_plan(known, evaluate(known), "body")
     assert plan.comment is not None
     assert (plan.comment.id, plan.comment.extra) == (3, (4, 5))
@@ -177,7 +177,7 @@ def test_a10_what_is_shown_already_is_not_written_again() -> None:
     later = replace(
         known,
         status=shown,
-        comments=(
+        marked=(
             MarkedComment(1, BOT, known.now, join({Part.APPROVALS: "body"}).replace("\n", "\r\n") + "\r\n"),
         ),
         pull=replace(known.pull, asked_people=("dan", "dina", "olga", "carl", "cleo")),

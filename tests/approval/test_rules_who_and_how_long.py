@@ -193,7 +193,7 @@ def test_a2_the_comment_remembers_digests_and_only_in_its_own_form() -> None:
     carried = replace(
         known,
         changes=(change(HEAD),),
-        comments=(MarkedComment(1, BOT, known.now, join({Part.APPROVALS: text})),),
+        marked=(MarkedComment(1, BOT, known.now, join({Part.APPROVALS: text})),),
     )
     assert {item.sha for item in recall(remember(carried))} == {OLD, HEAD}
     for bad in (

@@ -59,12 +59,6 @@ def nothing_to_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (("init", "consdb", "--pin", "a" * 40, "--organization", "a/b?x=y"), "not a name on GitHub"),
         (("migrations", "source", "--pr", "abc"), "is not a number of a pull request"),
         (("process", "board", "--repo", "a/b", "--phalanx", "/nope", "--output", "out"), "no such directory"),
-        (("process", "board", "--repo", "a/b", "--consdb", "/nope", "--output", "out"), "no such directory"),
-        (("process", "status", "--repo", "a/b", "--pr", "1", "--sdm-schemas", "/nope"), "no such directory"),
-        (
-            ("approvals", "status", "--repo", "a/b", "--pr", "1", "--sdm-schemas", "/nope"),
-            "no such directory",
-        ),
         (("release", "next", "--git", "/nope"), "does not exist"),
         (("deploy", "drift", "--phalanx", "/nope"), "no such directory"),
         (("migrations", "preview", "--git", "/nope"), "no such directory"),

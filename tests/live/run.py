@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from consdb_actions.adapters.github.client import DEFAULT_API
+from consdb_actions.adapters.github.client import DEFAULT_API, quoted_path
 from consdb_actions.adapters.github.contents import read_file
-from consdb_actions.adapters.github.proposals import Proposals, path_of
+from consdb_actions.adapters.github.proposals import Proposals
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.comment import MARKER
 from consdb_actions.errors import ConsdbActionsError, InputError
@@ -163,7 +163,7 @@ class Live:
             self._close(self.target, left["number"])
         for repository, branch in ((self.schemas, self.branch), (self.target, f"{self.branch}-migration")):
             try:
-                self.github.write("DELETE", f"/repos/{repository}/git/refs/heads/{path_of(branch)}")
+                self.github.write("DELETE", f"/repos/{repository}/git/refs/heads/{quoted_path(branch)}")
             except GitHubError as error:
                 if error.status not in (404, 422):
                     raise

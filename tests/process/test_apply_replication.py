@@ -17,8 +17,7 @@ from consdb_actions.process.apply_facts import (
     SectionFacts,
     Subscription,
 )
-from consdb_actions.process.runbook_change import RunbookRevision, SectionChange
-from consdb_actions.process.runbook_trace import effects_of
+from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 from consdb_actions.process.sites import Replication
 from tests.support.lint import make_script
 

@@ -12,8 +12,7 @@ import pytest
 
 from consdb_actions.adapters.github import SystemClock
 from consdb_actions.cli import main
-from consdb_actions.process.efd import EfdCopy, EfdSource, plan_copy
-from consdb_actions.process.links import EfdOrigin, efd_mark, efd_origin
+from consdb_actions.process.efd import EfdCopy, EfdOrigin, EfdSource, efd_mark, efd_origin, plan_copy
 from consdb_actions.process.policy import DEFAULT_POLICY
 from consdb_actions.process.steps import Route
 from consdb_actions.report.process_efd import copy_body

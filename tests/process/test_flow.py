@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from consdb_actions.adapters.github import connect
-from consdb_actions.adapters.github.marked_comment import CommentWriter
+from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.approval.comment import MARKER, Part, join, split
 from consdb_actions.process.memory import FINISHED
 from consdb_actions.process.states import StepStatus

@@ -13,7 +13,7 @@ from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.process.facts import PullLink
 from consdb_actions.process.plan import requests_of
 from consdb_actions.process.states import StepStatus
-from consdb_actions.publication.marker import Marker
+from consdb_actions.publication.source import Marker
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
 from tests.support.github import Fault, Kind
@@ -246,7 +246,7 @@ def test_p6_a_request_outlives_a_run_that_fails(make_way: MakeWay) -> None:
     )
     requests: list[tuple[str, ...]] = []
     with pytest.raises(GitHubError):
-        way.sync(double, request=lambda result: requests.append(result.requests.answers))
+        way.sync(double, request=lambda found: requests.append(found.answers))
     assert requests == [("take head exposure.seeing",)]
 
 

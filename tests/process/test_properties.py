@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.process.facts import Comment, ProcessFacts
-from consdb_actions.process.plan import make_plan
+from consdb_actions.process.plan import make_plan, readiness
 from consdb_actions.process.states import progress_of
-from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_comment, render_json, render_text
 from tests.support.configuration import through_json
 from tests.support.process_facts import STAGES, at, facts_at, push, remembered, say

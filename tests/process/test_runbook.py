@@ -23,9 +23,8 @@ from consdb_actions.errors import InputError
 from consdb_actions.lint.state import LintRelation, LintState, Name
 from consdb_actions.process.efd import branch_of
 from consdb_actions.process.runbook import make_runbook
-from consdb_actions.process.runbook_change import RunbookRevision, SectionChange
+from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 from consdb_actions.process.runbook_steps import Runbook, read_runbook, unrestored_in
-from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.report.runbook import render_json, render_markdown, render_text
 from tests.support.configuration import section

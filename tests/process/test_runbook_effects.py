@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consdb_actions.lint.state import Name
-from consdb_actions.process.runbook_change import Effects, Needs, needs_of
-from consdb_actions.process.runbook_trace import effects_of
+from consdb_actions.process.runbook_change import Effects, Needs, effects_of, needs_of
 from tests.support.lint import make_script
 
 

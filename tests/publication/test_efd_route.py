@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import connect
-from consdb_actions.adapters.github.migration_source import find_outdated
-from consdb_actions.adapters.github.migration_target import TargetRepository
+from consdb_actions.adapters.github.migration_source import TargetRepository, find_outdated
 from consdb_actions.approval.comment import MARKER
 from consdb_actions.commands.migrations_publish import MigrationPublisher
-from consdb_actions.publication.marker import read_marker
 from consdb_actions.publication.plan import Publication
-from consdb_actions.publication.source import Inputs, RequestedMigration
+from consdb_actions.publication.source import Inputs, RequestedMigration, read_marker
 from tests.support.approvals import TOKEN
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.plugin import Double

@@ -15,9 +15,8 @@ from consdb_actions.adapters.github import GitHubError, client
 from consdb_actions.approval.comment import MARKER
 from consdb_actions.cli import main
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.publication.marker import read_marker
 from consdb_actions.publication.plan import WITHDRAWN
-from consdb_actions.publication.source import RequestedMigration
+from consdb_actions.publication.source import RequestedMigration, read_marker
 from tests.support.approvals import LATISS, TOKEN
 from tests.support.github import Fault, Kind, World
 from tests.support.github.plugin import Double

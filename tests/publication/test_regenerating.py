@@ -12,18 +12,17 @@ import pytest
 from consdb_actions.adapters.github import GitHub, connect
 from consdb_actions.adapters.github.migration_source import (
     WAITS,
+    TargetRepository,
     find_outdated,
     read_answers_on,
     read_inputs,
     read_source,
     read_stack,
 )
-from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.approval.comment import MARKER, Part, join
 from consdb_actions.cli import main
 from consdb_actions.process.comment_commands import write_answers
-from consdb_actions.publication.marker import read_marker
-from consdb_actions.publication.source import REGENERATE, Inputs, RequestedMigration
+from consdb_actions.publication.source import REGENERATE, Inputs, RequestedMigration, read_marker
 from tests.support.approvals import LATISS, REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.plugin import Double

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.publication.revision_file import BadFileError, RevisionFile, read_revision
+from consdb_actions.publication.result import BadFileError, RevisionFile, read_revision
 from tests.support.migration_scene import FIRST, script
 
 ROOT = Path(__file__).resolve().parents[2]

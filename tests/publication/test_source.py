@@ -13,9 +13,17 @@ from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.approval.comment import ROOM, Part, join, split
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import Operation
-from consdb_actions.publication.marker import Marker, Names, name_migration, read_marker
+from consdb_actions.proposal import PullSeen
 from consdb_actions.publication.plan import Kept, Publication, State, TargetPull
-from consdb_actions.publication.source import PullSeen, RequestedMigration, SchemaSource, decide_request
+from consdb_actions.publication.source import (
+    Marker,
+    Names,
+    RequestedMigration,
+    SchemaSource,
+    decide_request,
+    name_migration,
+    read_marker,
+)
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.publication import render_comment
 from tests.support.migration_scene import generated, open_question, outcome_of
@@ -213,7 +221,7 @@ def test_a_marker_comes_back_from_a_body_and_ends_no_comment() -> None:
     assert str(marker).count("<!--") == 1
     assert read_marker(body) == marker
     assert str(Marker("lsst/sdm_schemas#12", SHA)).startswith(
-        f'<!-- consdb-actions:migration {{"source": "lsst/sdm_schemas#12", "sha": "{SHA}"'
+        f'<!-- consdb-actions:migration {{"source":"lsst/sdm_schemas#12","sha":"{SHA}"'
     )
 
 
@@ -250,7 +258,7 @@ def test_p2_a_long_migration_fits_into_its_section_and_keeps_its_marker(state: S
         source,
         SHA,
         outcome=outcome_of(*sections),
-        pull=TargetPull(7, "https://github.com/lsst-dm/consdb/pull/7", "tickets/DM-1-migration", "a"),
+        pull=TargetPull(7, "https://github.com/lsst-dm/consdb/pull/7", "tickets/DM-1-migration", author="a"),
         kept=(Kept("alembic/a/versions/b.py", "a", f"{FORGED}\n" * 500),) * 4,
         log=f"{FORGED}\n" * 500,
         run_url="https://github.com/lsst/sdm_schemas/actions/runs/1",

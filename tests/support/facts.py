@@ -102,9 +102,11 @@ def facts(*reviews: Review, **values: Any) -> ApprovalFacts:
         author=person("ann"),
         state="open",
         draft=False,
+        branch="tickets/DM-7",
         head=HEAD,
         base_branch="main",
         base="b" * 40,
+        created_at=datetime(2026, 3, 1, tzinfo=UTC),
     )
     logins: Sequence[str] = [
         login

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from consdb_actions.adapters.github import connect
-from consdb_actions.adapters.github.process import ProcessPublisher
+from consdb_actions.adapters.github.process import ProcessReader
+from consdb_actions.adapters.github.pull_requests import PullPublisher
 from consdb_actions.approval.comment import MARKER
-from consdb_actions.commands.process_run import ProcessResult, make_gatherer, sync_pull
-from consdb_actions.publication.marker import Marker
+from consdb_actions.approval.plan import PullPlan
+from consdb_actions.commands.process import process_flow
+from consdb_actions.commands.pull_requests import sync_pull
+from consdb_actions.process.facts import ProcessFacts
+from consdb_actions.process.plan import CommentRequests, requests_of
+from consdb_actions.process.states import Progress
+from consdb_actions.publication.source import Marker
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.things import Comment, Pull, Repo
@@ -60,6 +67,17 @@ def set_tag(repo: Repo, name: str, *, at: datetime | None = None) -> None:
         text = f"object {sha}\ntype commit\ntag {name}\ntagger {tagger}\n\n{name}\n"
         sha = repo.store.git("mktag", stdin=text.encode()).decode().strip()
     repo.store.set_ref(f"refs/tags/{name}", sha)
+
+
+@dataclass(frozen=True)
+class ProcessRun:
+    """What one run of the program did."""
+
+    facts: ProcessFacts
+    progress: Progress
+    plan: PullPlan
+    warnings: tuple[str, ...]
+    requests: CommentRequests
 
 
 class Way(Scene):
@@ -178,14 +196,24 @@ class Way(Scene):
         double: GitHubDouble,
         *,
         dry: bool = False,
-        request: Callable[[ProcessResult], None] = lambda result: None,
-    ) -> ProcessResult:
+        request: Callable[[CommentRequests], None] = lambda requests: None,
+    ) -> ProcessRun:
+        seen: list[CommentRequests] = []
+
+        def see(facts: ProcessFacts, progress: Progress) -> None:
+            seen.append(requests_of(facts, progress))
+            if seen[-1].regenerate:
+                request(seen[-1])
+
         github = connect(TOKEN, double.url, clock=TestClock())
         try:
-            publisher = None if dry else ProcessPublisher(github, REPOSITORY)
-            return sync_pull(make_gatherer(github, REPOSITORY), publisher, self.pull.number, NOW, request)
+            publisher = None if dry else PullPublisher(github, REPOSITORY)
+            reader = ProcessReader(github, REPOSITORY)
+            result = sync_pull(process_flow(), reader, publisher, self.pull.number, NOW, see)
         finally:
             github.close()
+        requests = CommentRequests(seen[-1].answers, any(item.regenerate for item in seen))
+        return ProcessRun(result.facts, result.decision, result.plan, result.warnings, requests)
 
     @property
     def comment(self) -> str:

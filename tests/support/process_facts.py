@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from consdb_actions.approval.comment import Part, join
-from consdb_actions.approval.facts import Account, CommitChange, FileChange, MarkedComment
+from consdb_actions.approval.facts import Account, CommitChange, FileChange, MarkedComment, PullRequest
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.facts import (
     Approvals,
@@ -18,7 +18,6 @@ from consdb_actions.process.facts import (
     PullLink,
     RoleApproval,
     SchemaChange,
-    SchemaPull,
     Setting,
     TaggedRelease,
 )
@@ -210,7 +209,7 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> ProcessFac
         return place >= STAGES.index(name)
 
     merged = has("merged")
-    pull = SchemaPull(
+    pull = PullRequest(
         number=12,
         title="DM-1: Add the quick-look table",
         url=f"{WEB}/pull/12",

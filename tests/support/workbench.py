@@ -25,7 +25,7 @@ from consdb_actions.migration.matching.declarations import (
     parse_take,
 )
 from consdb_actions.migration.outcome import SectionOutcome, VerificationCheck
-from consdb_actions.publication.revision_file import read_revision
+from consdb_actions.publication.result import read_revision
 
 __all__ = ["MIGRATIONS", "Workbench", "column", "schema", "table"]
 

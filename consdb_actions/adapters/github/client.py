@@ -22,31 +22,8 @@ from requests.exceptions import RequestException, Timeout
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.redaction import conceal, redact
 
-__all__ = [
-    "Answer",
-    "ConnectionAnswers",
-    "Budget",
-    "Clock",
-    "DEFAULT_API",
-    "GitHub",
-    "GitHubError",
-    "MovedError",
-    "PAGE",
-    "RateLimitError",
-    "SystemClock",
-    "TooLargeError",
-    "CallFailure",
-    "answered",
-    "classify",
-    "connect",
-    "expected_form",
-    "quoted",
-    "read_body",
-]
-
+# Seconds that one answer may take after its headers have come: a time-out only bounds the pauses in it.
 WHOLE = 60.0
-
-"""Seconds that one answer may take after its headers have come: a time-out only bounds the pauses in it."""
 
 
 class Clock(Protocol):
@@ -72,13 +49,7 @@ class SystemClock:
 
 
 def read_body(answer: requests.Response, limit: int) -> bytes:
-    """Read a streamed answer within bounds (rule G4).
-
-    Raises
-    ------
-    RequestException
-        It is longer than `limit` bytes, or takes too long.
-    """
+    """Read a streamed answer of at most `limit` bytes; `RequestException` if longer or slow (G4)."""
     end = time.monotonic() + WHOLE
     body = bytearray()
     try:
@@ -97,30 +68,14 @@ def read_body(answer: requests.Response, limit: int) -> bytes:
 
 @dataclass(slots=True)
 class Budget:
-    """The calls that were made.
+    """The calls that were made."""
 
-    Attributes
-    ----------
-    limit
-        Calls that a run may make; one more is an error.
-    calls
-        Calls that were answered or failed, repeated ones included.
-    unchanged
-        Those among them that GitHub answered with "not modified", which cost nothing of the hourly limit.
-    retries
-        Those among them that repeated a failed call.
-    last
-        The last call.
-    remaining
-        What GitHub says is left of the hourly limit; -1 when it did not say.
-    """
-
-    limit: int = 2000
-    calls: int = 0
-    unchanged: int = 0
-    retries: int = 0
-    last: str = ""
-    remaining: int = -1
+    limit: int = 2000  # one call more is an error
+    calls: int = 0  # answered or failed, repeated ones included
+    unchanged: int = 0  # answered with "not modified", which costs nothing of the hourly limit
+    retries: int = 0  # calls that repeated a failed one
+    last: str = ""  # the last call
+    remaining: int = -1  # of the hourly limit; -1 when GitHub did not say
 
     def __str__(self) -> str:
         calls = "1 call" if self.calls == 1 else f"{self.calls} calls"
@@ -130,22 +85,13 @@ class Budget:
 
 _SERVER_ERRORS = frozenset({500, 502, 503, 504})
 
+# Seconds to wait at a secondary limit that names no time; GitHub's documentation asks for a minute.
+# https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 _SECONDARY_WAIT = 60.0
-
-"""Seconds to wait at a secondary limit that names no time; GitHub's documentation asks for a minute.
-https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
 
 
 class GitHubError(ExternalError):
-    """GitHub refused a call, or could not be reached.
-
-    Parameters
-    ----------
-    cause, place, remedy
-        As for every error.
-    status
-        The HTTP status; 0 when there was no answer.
-    """
+    """GitHub refused a call, with this HTTP status, or could not be reached (0): every call may raise it."""
 
     def __init__(self, cause: str, *, place: str = "", remedy: str = "", status: int = 0) -> None:
         super().__init__(cause, place=place, remedy=remedy)
@@ -195,24 +141,12 @@ def expected_form(budget: Budget) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class CallFailure:
-    """A failed call.
+    """A failed call."""
 
-    Attributes
-    ----------
-    error
-        The error to raise when the call is given up.
-    again
-        Whether the same call may work later.
-    wait
-        Seconds that GitHub asks to wait; None leaves it to the caller.
-    unclear
-        Whether a write may have been done although the call failed.
-    """
-
-    error: GitHubError
-    again: bool
-    wait: float | None = None
-    unclear: bool = False
+    error: GitHubError  # to raise when the call is given up
+    again: bool  # whether the same call may work later
+    wait: float | None = None  # seconds that GitHub asks to wait; None leaves it to the caller
+    unclear: bool = False  # whether a write may have been done although the call failed
 
 
 def classify(failure: Exception, call: str, now: float) -> CallFailure:
@@ -351,23 +285,13 @@ def _message(data: Any) -> str:
     return redact("; ".join(word.strip().rstrip(".") for word in words if word))[:300]
 
 
-Answer = tuple[Mapping[str, str], Any]
-
-"""Headers and parsed JSON."""
+Answer = tuple[Mapping[str, str], Any]  # Headers and parsed JSON
 
 
 class ConnectionAnswers:
-    """The answers of one connection.
+    """The answers of one connection; `full` is the number of entries of a full page.
 
-    Parameters
-    ----------
-    full
-        Entries of a full page.
-
-    Attributes
-    ----------
-    lasting
-        Answers that can never change, by what was asked.
+    `lasting` are answers that can never change, by what was asked.
     """
 
     def __init__(self, full: int) -> None:
@@ -421,13 +345,9 @@ class ConnectionAnswers:
 
 ATTEMPTS = 5
 
-PATIENCE = 300.0
+PATIENCE = 300.0  # Seconds that one call may spend waiting before it is given up
 
-"""Seconds that one call may spend waiting before it is given up."""
-
-BETWEEN_WRITES = 1.0
-
-"""Seconds between writes, as GitHub asks of its users to stay below the secondary limits."""
+BETWEEN_WRITES = 1.0  # Seconds between writes, as GitHub asks of its users to stay below the secondary limits
 
 PAGE = 100
 
@@ -435,18 +355,8 @@ PAGE = 100
 class GitHub:
     """Calls to one GitHub server.
 
-    Parameters
-    ----------
-    requester
-        PyGithub's requester, without retries and pauses of its own.
-    connection
-        What it is to talk through.
-    clock
-        Time for back-off and limits.
-    budget
-        Where calls are counted.
-    refusal
-        Why no call can be made; raised by the first one, so that local mistakes are reported before.
+    The requester has no retries and pauses of its own. A `refusal` is raised by the first call, so that local
+    mistakes are reported before.
     """
 
     def __init__(
@@ -474,6 +384,39 @@ class GitHub:
     def get(self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False) -> Any:
         """Read one answer."""
         return self._read(path + ("?" + urlencode(params) if params else ""), lasting)[1]
+
+    def find(
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        lasting: bool = False,
+        missing: tuple[int, ...] = (404,),
+    ) -> Any:
+        """Read one answer; None where the status says that there is nothing, or nothing to see."""
+        try:
+            return self.get(path, params, lasting=lasting)
+        except GitHubError as error:
+            if error.status not in missing:
+                raise
+            return None
+
+    def contains(self, repository: str, newer: str, commit: str, missing: tuple[int, ...] = ()) -> bool:
+        """Tell whether a commit or tag has a commit in its history; not where one is `missing`."""
+        path = f"/repos/{repository}/compare/{commit}...{quoted(newer)}"
+        if (key := f"contains {path}") not in self.lasting:
+            data = self.find(path, {"per_page": 1, "page": 2}, missing=missing)
+            self.lasting[key] = data is not None and data["status"] in ("ahead", "identical")
+        return bool(self.lasting[key])
+
+    def tip(self, repository: str, branch: str = "") -> str:
+        """Return the newest commit of a branch, or of the default branch."""
+        branch = branch or self.default_branch(repository)
+        return str(self.get(f"/repos/{repository}/git/ref/heads/{quoted_path(branch)}")["object"]["sha"])
+
+    def default_branch(self, repository: str) -> str:
+        """Return the name of the default branch of a repository."""
+        return str(self.get(f"/repos/{repository}")["default_branch"])
 
     def pages(
         self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False
@@ -650,11 +593,15 @@ def quoted(text: str) -> str:
     return quote(text, safe="")
 
 
+def quoted_path(name: str) -> str:
+    """Quote a path, or the name of a branch, for an address."""
+    return "/".join(map(quoted, name.split("/")))
+
+
 DEFAULT_API = "https://api.github.com"
 
+# Bytes of one answer; the largest that is asked for is a file of 1 MB, or a page of a hundred things.
 LIMIT = 64 * 1024 * 1024
-
-"""Bytes of one answer; the largest that is asked for is a file of 1 MB, or a page of a hundred things."""
 
 
 class Connection(HTTPSRequestsConnectionClass):

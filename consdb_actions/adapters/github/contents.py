@@ -5,14 +5,21 @@ from __future__ import annotations
 import base64
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub, GitHubError, RateLimitError, TooLargeError, quoted
+from consdb_actions.adapters.github.client import (
+    GitHub,
+    GitHubError,
+    RateLimitError,
+    TooLargeError,
+    quoted_path,
+)
 from consdb_actions.adapters.github.graphql import (
     BLOB,
     ENTRIES,
@@ -24,48 +31,25 @@ from consdb_actions.adapters.github.graphql import (
     history,
 )
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.adapters.shell import run
 from consdb_actions.approval.facts import UNCHANGED, CommitChange, FileChange
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.forms import matches_path
 from consdb_actions.proposal import blob_sha
 from consdb_actions.schema.delta import compare
 from consdb_actions.schema.digest import digest_delta
 from consdb_actions.schema.model import Schema
 
-__all__ = [
-    "ApiContents",
-    "FileChange",
-    "CloneContents",
-    "ContentSource",
-    "Objects",
-    "UnreachableError",
-    "WantedFiles",
-    "change_of_file",
-    "changes_at",
-]
-
-MAX_READ = 1_000_000
-
-"""Bytes of a file that are read."""
+MAX_READ = 1_000_000  # Bytes of a file that are read
 
 _FILES, _FOLDERS = ("100644", "100755"), ("040000",)
 
-MOST = 100
-
-"""Objects that one query asks for: GitHub gives a query up after ten seconds."""
+MOST = 100  # Objects that one query asks for: GitHub gives a query up after ten seconds
 
 
 @dataclass(frozen=True, slots=True)
 class FileCommit:
-    """A commit that changed a file.
-
-    Attributes
-    ----------
-    sha, message, url
-        The commit.
-    at
-        When it was committed.
-    """
+    """A commit that changed a file."""
 
     sha: str
     message: str
@@ -74,15 +58,7 @@ class FileCommit:
 
 
 class Objects:
-    """Git objects of one repository; what a commit names is asked for once in a run.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
+    """Git objects of one repository; what a commit names is asked for once in a run."""
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
@@ -116,10 +92,8 @@ class Objects:
     def modes(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
         """Return the mode of each file at a commit, that of an ordinary one where there is none.
 
-        Raises
-        ------
-        InputError
-            A path, or a folder of it, is a link or another repository: writing would replace it.
+        A path, or a folder of it, that is a link or another repository is an `InputError`: writing would
+        replace it.
         """
         paths = list(paths)
         folders = {
@@ -248,79 +222,33 @@ def _commit(item: Any) -> FileCommit:
     return FileCommit(item["oid"], item["message"], item["url"], at)
 
 
-MAX_FILE = 5_000_000
-
-"""Bytes that a schema file may have; the largest real one has about 600,000."""
+MAX_FILE = 5_000_000  # Bytes that a schema file may have; the largest real one has about 600,000
 
 
 class UnreachableError(ExternalError):
     """A commit that can no longer be read."""
 
 
-class WantedFiles(Protocol):
-    """The files that matter."""
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file matters."""
-
-    @property
-    def schemas(self) -> tuple[str, ...]:
-        """The patterns of the files that matter."""
-
-
-class ContentSource(Protocol):
-    """Where files come from."""
-
-    def fork_point(self, base: str, commit: str) -> str:
-        """Return the commit at which `commit` left the history of `base`."""
-
-    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
-        """Return the blob of each file that matters, by its path."""
-
-    def blob(self, sha: str) -> bytes:
-        """Return the bytes of a blob."""
-
-
 class ApiContents:
-    """Files over the API.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
+    """Files over the API."""
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
         self._root = f"/repos/{repository}"
 
     def fork_point(self, base: str, commit: str) -> str:
-        """Return the commit at which `commit` left the history of `base`.
-
-        Raises
-        ------
-        UnreachableError
-            GitHub does not have one of them, or they have nothing in common.
-        """
+        """Return the commit at which `commit` left the history of `base`, else raise `UnreachableError`."""
         # A whole page: who asks for the commits as well has the first hundred of them then.
         path = f"{self._root}/compare/{base}...{commit}"
-        page = self._reachable(commit, lambda: next(self._github.pages(path, lasting=True)))
-        return str(page["merge_base_commit"]["sha"])
+        with self._reachable(commit):
+            return str(next(self._github.pages(path, lasting=True))["merge_base_commit"]["sha"])
 
-    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
-        """Return the blob of each file that matters, by its path.
-
-        Raises
-        ------
-        UnreachableError
-            GitHub does not have the commit.
-        """
+    def files(self, commit: str, patterns: Collection[str]) -> dict[str, str]:
+        """Return the blob of each file that matches, by its path."""
         data = self._tree(commit, {"recursive": "1"}, commit)
         if data["truncated"]:
-            return self._walk(commit, "", wanted, commit)
-        return {entry["path"]: entry["sha"] for entry in data["tree"] if _is_wanted(entry, "", wanted)}
+            return self._walk(commit, "", patterns, commit)
+        return {entry["path"]: entry["sha"] for entry in data["tree"] if _is_wanted(entry, "", patterns)}
 
     def blob(self, sha: str) -> bytes:
         """Return the bytes of a blob."""
@@ -329,120 +257,61 @@ class ApiContents:
             raise InputError(f"a schema file has more than {MAX_FILE:,} bytes", place=f"blob {sha[:8]}")
         return base64.b64decode(data["content"])
 
-    def _walk(self, tree: str, folder: str, wanted: WantedFiles, commit: str) -> dict[str, str]:
+    def _walk(self, tree: str, folder: str, patterns: Collection[str], commit: str) -> dict[str, str]:
         """Read folder by folder what is too large to be read at once, and only where it can matter."""
         data = self._tree(tree, None, commit)
         found = {}
         for entry in data["tree"]:
             path = folder + entry["path"]
-            if entry["type"] == "tree" and _may_hold(path, wanted):
-                found.update(self._walk(entry["sha"], path + "/", wanted, commit))
-            elif _is_wanted(entry, folder, wanted):
+            if entry["type"] == "tree" and _may_hold(path, patterns):
+                found.update(self._walk(entry["sha"], path + "/", patterns, commit))
+            elif _is_wanted(entry, folder, patterns):
                 found[path] = entry["sha"]
         return found
 
     def _tree(self, tree: str, params: dict[str, str | int] | None, commit: str) -> Any:
         """Read a folder."""
-        path = f"{self._root}/git/trees/{tree}"
-        return self._reachable(commit, lambda: self._github.get(path, params, lasting=True))
+        with self._reachable(commit):
+            return self._github.get(f"{self._root}/git/trees/{tree}", params, lasting=True)
 
-    def _reachable(self, commit: str, read: Callable[[], Any]) -> Any:
+    @contextmanager
+    def _reachable(self, commit: str) -> Iterator[None]:
         """Read what a SHA names; an answer that there is no such thing is about the commit."""
         try:
-            return read()
+            yield
         except GitHubError as error:
             if error.status == 404:
                 raise UnreachableError(f"GitHub no longer has commit {commit[:8]}") from error
             raise
 
 
-class CloneContents:
-    """Files out of a clone, and over the API where the clone lacks a commit.
-
-    Parameters
-    ----------
-    folder
-        The clone, bare or not.
-    fallback
-        Where to look for what the clone does not have.
-
-    Raises
-    ------
-    InputError
-        The folder is not a clone.
-    """
-
-    def __init__(self, folder: Path, fallback: ContentSource) -> None:
-        self._folder = folder
-        self._fallback = fallback
-        if self._git("rev-parse", "--git-dir") is None:
-            raise InputError(
-                "this is not a clone of a git repository"
-                if folder.is_dir()
-                else "there is no such directory",
-                place=str(folder),
-                remedy="Give --sdm-schemas the folder of a clone, or leave it out to read over the API.",
-            )
-
-    def fork_point(self, base: str, commit: str) -> str:
-        """Return the commit at which `commit` left the history of `base`."""
-        # A shallow clone has commits without their history: its answer would be wrong.
-        shallow = (self._git("rev-parse", "--is-shallow-repository") or b"true").strip() != b"false"
-        found = None if shallow else self._git("merge-base", base, commit)
-        return found.decode().strip() if found else self._fallback.fork_point(base, commit)
-
-    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
-        """Return the blob of each file that matters, by its path."""
-        listing = self._git("ls-tree", "-r", "-z", commit)
-        if listing is None:
-            return self._fallback.files(commit, wanted)
-        found = {}
-        for line in listing.decode("utf-8", "surrogateescape").split("\0"):
-            meta, _, path = line.partition("\t")
-            if path and meta.split()[1] == "blob" and not meta.startswith("120000") and wanted.matches(path):
-                found[path] = meta.split()[2]
-        return found
-
-    def blob(self, sha: str) -> bytes:
-        """Return the bytes of a blob."""
-        data = self._git("cat-file", "blob", sha)
-        return self._fallback.blob(sha) if data is None else data
-
-    def _git(self, *args: str) -> bytes | None:
-        """Run git in the clone; None when it fails, as it does for an object that is not there."""
-        done = run(["git", "-C", self._folder, "--no-optional-locks", *args], check=False)
-        return done.stdout_bytes if done.returncode == 0 else None
-
-
 def read_file(github: GitHub, repository: str, path: str, commit: str) -> bytes | None:
-    """Return one file at a commit, or None when there is none.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
-    try:
-        data = github.get(
-            f"/repos/{repository}/contents/{'/'.join(map(quoted, path.split('/')))}",
-            {"ref": commit},
-            lasting=True,
-        )
-    except GitHubError as error:
-        if error.status == 404:
-            return None
-        raise
+    """Return one file at a commit, or None when there is none."""
+    address = f"/repos/{repository}/contents/{quoted_path(path)}"
+    data = github.find(address, {"ref": commit}, lasting=True)
+    if data is None:
+        return None
     if not isinstance(data, dict) or data.get("type") != "file" or data.get("encoding") != "base64":
         raise InputError("this is not a file of a readable size", place=f"{path} at {commit[:8]}")
     return base64.b64decode(data["content"])
 
 
-def _is_wanted(entry: dict[str, Any], folder: str, wanted: WantedFiles) -> bool:
+def read_config(github: GitHub, repository: str, branch: str, commit: str = "") -> Config:
+    """Read the configuration of a branch, at its newest or another commit; the default if it has none."""
+    data = read_file(github, repository, CONFIG_PATH, commit or github.tip(repository, branch))
+    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {branch}")
+
+
+def _is_wanted(entry: dict[str, Any], folder: str, patterns: Collection[str]) -> bool:
     """Tell whether an entry of a tree is a file that matters; links are none."""
-    return entry["type"] == "blob" and entry["mode"] != "120000" and wanted.matches(folder + entry["path"])
+    return (
+        entry["type"] == "blob"
+        and entry["mode"] != "120000"
+        and matches_path(folder + entry["path"], patterns)
+    )
 
 
-def _may_hold(folder: str, wanted: WantedFiles) -> bool:
+def _may_hold(folder: str, patterns: Collection[str]) -> bool:
     """Tell whether a folder can hold a file that matters, by depth and fixed parts of the patterns."""
     parts = folder.split("/")
     return any(
@@ -451,24 +320,21 @@ def _may_hold(folder: str, wanted: WantedFiles) -> bool:
             part == want or any(mark in want for mark in "*?[")
             for part, want in zip(parts, pattern.split("/"), strict=False)
         )
-        for pattern in wanted.schemas
+        for pattern in patterns
     )
 
 
+# Lines of both versions up to which they are compared; the largest real schema file has about 7,000.
 MAX_LINES = 60_000
 
-"""Lines of both versions up to which they are compared; the largest real schema file has about 7,000."""
-
-DIGITS = 32
-
-"""Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many."""
+DIGITS = 32  # Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many
 
 
-def changes_at(contents: ContentSource, base: str, commit: str, wanted: WantedFiles) -> CommitChange:
+def changes_at(contents: ApiContents, base: str, commit: str, patterns: Collection[str]) -> CommitChange:
     """Compare the schemas at a commit with those at the point where it left the base branch."""
     try:
         fork = contents.fork_point(base, commit)
-        before, after = contents.files(fork, wanted), contents.files(commit, wanted)
+        before, after = contents.files(fork, patterns), contents.files(commit, patterns)
     except UnreachableError as error:
         return CommitChange(commit, problem=error.cause)
     changes = []
@@ -479,7 +345,7 @@ def changes_at(contents: ContentSource, base: str, commit: str, wanted: WantedFi
     return CommitChange(commit, tuple(changes))
 
 
-def _blob_change(contents: ContentSource, path: str, old: str | None, new: str | None) -> FileChange:
+def _blob_change(contents: ApiContents, path: str, old: str | None, new: str | None) -> FileChange:
     """Compare two blobs; one that is too large to be a schema is known by its name alone."""
     try:
         return change_of_file(path, contents.blob(old) if old else None, contents.blob(new) if new else None)

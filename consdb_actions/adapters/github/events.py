@@ -5,20 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.marked_comment import read_comments
-from consdb_actions.approval.comment import Part, own_sections
-from consdb_actions.approval.facts import Account
 from consdb_actions.errors import InputError
-from consdb_actions.process.memory import FINISHED
-from consdb_actions.publication.marker import read_marker
-from consdb_actions.publication.source import RequestedMigration
-
-__all__ = ["EventTarget", "asked", "asked_of_event", "followed_pulls", "process_target", "target_of_event"]
+from consdb_actions.publication.source import RequestedMigration, read_marker
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -36,28 +26,13 @@ _SUPPORTED = (
 
 @dataclass(frozen=True, slots=True)
 class EventTarget:
-    """The pull requests to look at.
+    """The pull requests to look at."""
 
-    Attributes
-    ----------
-    repository
-        ``owner/name``; empty when the event does not say.
-    numbers
-        Numbers of pull requests.
-    commit
-        A head commit whose open pull requests are meant, where the event gives no numbers, as it does for
-        pull requests from forks.
-    everything
-        All open pull requests are meant.
-    group
-        Base and head of a group in the merge queue: meant are the pull requests in it, with `numbers` in any
-        case, and its head gets a status, too.
-    """
-
-    repository: str = ""
+    repository: str = ""  # ``owner/name``; empty when the event does not say
     numbers: tuple[int, ...] = ()
-    commit: str = ""
-    everything: bool = False
+    commit: str = ""  # a head commit whose open pull requests are meant: for forks there are no numbers
+    everything: bool = False  # all open pull requests
+    # Base and head of a group in the merge queue: its pull requests are meant, and its head gets a status.
     group: tuple[str, str] | None = None
 
 
@@ -156,27 +131,7 @@ _REMEDY = (
 
 
 def asked_of_event(payload: object, name: str, *, place: str = "event") -> RequestedMigration:
-    """Find out what an event asks for.
-
-    Parameters
-    ----------
-    payload
-        Parsed JSON of the event.
-    name
-        Name of the event.
-    place
-        The file's name, for messages.
-
-    Returns
-    -------
-    Asked
-        What it asks for.
-
-    Raises
-    ------
-    InputError
-        The payload is none, or the event asks for no migration.
-    """
+    """Find out what an event asks for; none of that is an `InputError`."""
     if not isinstance(payload, Mapping):
         raise InputError("this is not the payload of an event", place=place, remedy="Give GITHUB_EVENT_PATH.")
     if name in _DISPATCHES:
@@ -197,13 +152,7 @@ def asked_of_event(payload: object, name: str, *, place: str = "event") -> Reque
 
 
 def asked(number: object, branch: object, commit: object, *, place: str) -> RequestedMigration:
-    """Read what a person or a dispatch gives: a number, or a branch with its commit.
-
-    Raises
-    ------
-    InputError
-        Something is of another form, or there is neither a number nor a branch.
-    """
+    """Read what a person or a dispatch gives: a number, or a branch with its commit."""
     branch = "" if branch is None else branch
     commit = "" if commit is None else commit
     if commit != "" and (not isinstance(commit, str) or not _FULL_SHA.fullmatch(commit)):
@@ -257,27 +206,6 @@ def process_target(payload: object, name: str, repository: str, *, place: str = 
     The event may come from another repository than that of the schemas: from that of the migrations, where
     a pull request names its schema change, or from that of the deployments. The event decides only which
     pull requests are looked at; all else is read over the API.
-
-    Parameters
-    ----------
-    payload
-        Parsed JSON of the event.
-    name
-        Name of the event; recognized by what the payload holds when it is empty.
-    repository
-        The repository of the schemas, where it is known; else it is that of the event.
-    place
-        The file's name, for messages.
-
-    Returns
-    -------
-    Target
-        The pull requests.
-
-    Raises
-    ------
-    InputError
-        The payload is none, or the event is about no pull request.
     """
     if isinstance(payload, Mapping):
         here = payload.get("repository")
@@ -299,46 +227,3 @@ def _elsewhere(payload: Mapping[str, Any], repository: str) -> EventTarget:
         if source.casefold() == repository.casefold() and number.isascii() and number.isdigit():
             return EventTarget(repository, (int(number),))
     return EventTarget(repository, everything=True)
-
-
-def followed_pulls(github: GitHub, repository: str, since: datetime) -> list[int]:
-    """List the merged pull requests whose steps are not all done yet.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name`` of the schemas.
-    since
-        What was merged before is not looked at any more.
-
-    Returns
-    -------
-    list of int
-        Those with a comment of ours that does not say that all steps are done, oldest first.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
-    query: dict[str, str | int] = {"state": "closed", "sort": "updated", "direction": "desc"}
-    merged: list[int] = []
-    for page in github.pages(f"/repos/{repository}/pulls", query):
-        for item in page:
-            moment = graphql.moment(item.get("merged_at"))
-            if moment is not None and moment >= since:
-                merged.append(item["number"])
-        oldest = graphql.moment(page[-1].get("updated_at")) if page else None
-        if oldest is None or oldest < since:
-            break  # Whatever was merged after that was updated after that.
-    identity = Account(github.viewer() if merged else "")
-    return [number for number in sorted(merged) if _goes_on(github, repository, number, identity)]
-
-
-def _goes_on(github: GitHub, repository: str, number: int, identity: Account) -> bool:
-    """Tell whether our comment tells of steps and does not say that all are done."""
-    items = github.items(f"/repos/{repository}/issues/{number}/comments")
-    steps = own_sections(read_comments(github, repository, items), identity).get(Part.PROCESS, FINISHED)
-    return FINISHED not in steps

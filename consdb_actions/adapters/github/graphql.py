@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.client import GitHub, quoted_path
 from consdb_actions.approval.facts import (
     Account,
     Commit,
@@ -21,50 +21,20 @@ from consdb_actions.approval.facts import (
     ReviewState,
     TimelineEvent,
 )
+from consdb_actions.proposal import PullSeen
 
-__all__ = [
-    "BLOB",
-    "ENTRIES",
-    "FILE",
-    "FILE_NAME",
-    "PULLS",
-    "ObjectQuery",
-    "TAGGER",
-    "account",
-    "commit",
-    "history",
-    "moment",
-    "pull_request",
-    "reviews",
-    "status",
-    "timeline",
-]
-
+# Reads the answer over REST: of a repository's root, about the object of a name.
 Read = Callable[[GitHub, str, str], Any]
-
-"""Reads the answer over REST: of a repository's root, about the object of a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectQuery:
-    """A question about an object.
+    """A question about an object."""
 
-    Attributes
-    ----------
-    fields
-        What is asked, in GraphQL; ``$p`` is a path.
-    rest
-        Asks the same over REST, and answers in the same form; None where there is no such object.
-    argument
-        Whether the object is named by its ``oid``, or by an ``expression`` such as ``COMMIT:PATH``.
-    with_path
-        Whether the name is that of a commit, a colon, and the path that is meant.
-    """
-
-    fields: str
-    rest: Read
-    argument: str = "oid"
-    with_path: bool = False
+    fields: str  # what is asked, in GraphQL; ``$p`` is a path
+    rest: Read  # asks over REST, and answers likewise; None without such an object
+    argument: str = "oid"  # ``oid``, or ``expression`` such as ``COMMIT:PATH``
+    with_path: bool = False  # whether the name is that of a commit, a colon, and a path
 
     def query(self, names: Sequence[str]) -> tuple[str, dict[str, str]]:
         """Write one query about some objects, the answers of which are called ``o0``, ``o1``, and so on."""
@@ -115,13 +85,9 @@ def history(first: int, since: datetime | None) -> ObjectQuery:
 
 def _file(github: GitHub, root: str, name: str) -> Any:
     commit, _, path = name.partition(":")
-    try:
-        address = f"{root}/contents/{'/'.join(map(quoted, path.split('/')))}"
-        data = github.get(address, {"ref": commit}, lasting=True)
-    except GitHubError as error:
-        if error.status == 404:
-            return None
-        raise
+    data = github.find(f"{root}/contents/{quoted_path(path)}", {"ref": commit}, lasting=True)
+    if data is None:
+        return None
     if not isinstance(data, dict) or data.get("type") != "file":
         return {"__typename": "Tree"}
     return _content(data)
@@ -191,6 +157,8 @@ PULLS = ObjectQuery(
 
 Json = Mapping[str, Any]
 
+Pull = TypeVar("Pull", bound=PullSeen)
+
 # Whatever GitHub or git could read as a co-author counts: one too many cannot approve, one too few could.
 _CO_AUTHOR = re.compile(
     r"^[^\w\n]*co-authored-by[^\S\n]*:(?P<people>.*(?:\n[^\S\n]+\S.*)*)", re.IGNORECASE | re.MULTILINE
@@ -218,6 +186,8 @@ def moment(text: str | None) -> datetime | None:
 
 def pull_request(data: Json, base: str) -> PullRequest:
     """Read a pull request, with the newest commit of its base branch."""
+    created, merged = moment(data["created_at"]), moment(data.get("merged_at"))
+    assert created is not None
     return PullRequest(
         number=data["number"],
         title=data.get("title") or "",
@@ -225,9 +195,13 @@ def pull_request(data: Json, base: str) -> PullRequest:
         author=account(data.get("user")),
         state=data["state"],
         draft=bool(data.get("draft")),
+        branch=data["head"]["ref"],
         head=data["head"]["sha"],
         base_branch=data["base"]["ref"],
         base=base,
+        created_at=created,
+        merged_at=merged,
+        merge_commit=(data.get("merge_commit_sha") or "") if merged is not None else "",
         labels=tuple(label["name"] for label in data.get("labels") or ()),
         asked_people=tuple(
             person.login for item in data.get("requested_reviewers") or () if (person := account(item))
@@ -304,3 +278,27 @@ def commit(item: Json) -> Commit:
             Contributor(name, address, None, "co-author") for address in _ADDRESS.findall(text) or [""]
         )
     return Commit(item["sha"], tuple(people))
+
+
+def is_own(pull: Json) -> bool:
+    """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
+    head = pull["head"].get("repo")
+    return head is not None and head["id"] == pull["base"]["repo"]["id"]
+
+
+def seen(pull: Json, kind: type[Pull]) -> Pull:
+    """Read a pull request of any repository; a fork that was removed leaves no repository behind."""
+    return kind(
+        number=pull["number"],
+        url=pull["html_url"],
+        branch=pull["head"]["ref"],
+        head=pull["head"]["sha"],
+        title=pull.get("title") or "",
+        body=pull.get("body") or "",
+        base=pull["base"]["ref"],
+        author=(pull.get("user") or {}).get("login") or "",
+        is_open=pull["state"] == "open",
+        merged=bool(pull.get("merged_at")),
+        from_fork=not is_own(pull),
+        labels=tuple(label["name"] for label in pull.get("labels") or ()),
+    )

@@ -1,77 +1,177 @@
-"""Read the pull request that a migration is generated for, and find outdated migrations."""
+"""Read the pull request and the repository of a migration, and find outdated migrations."""
 
 from __future__ import annotations
 
+import base64
+import configparser
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from consdb_actions.adapters.config_file import parse_config
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_file
-from consdb_actions.adapters.github.marked_comment import read_sections
-from consdb_actions.adapters.github.migration_target import TargetRepository
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted_path
+from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_config, read_file
+from consdb_actions.adapters.github.pull_requests import read_sections
 from consdb_actions.approval.comment import Part
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
-from consdb_actions.errors import InputError
+from consdb_actions.config import Config
+from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.process.comment_commands import read_answers
-from consdb_actions.publication.marker import Marker, read_marker
-from consdb_actions.publication.outdated import RequestedChange, Stack, reason_to_regenerate, stack_of
-from consdb_actions.publication.plan import TargetPull
-from consdb_actions.publication.source import Inputs, PullSeen, RequestedMigration, SchemaSource
+from consdb_actions.proposal import PullSeen
+from consdb_actions.publication.outdated import (
+    RequestedChange,
+    Stack,
+    newest_revision,
+    reason_to_regenerate,
+    stack_of,
+)
+from consdb_actions.publication.plan import WITHDRAWN, Present, TargetPull
+from consdb_actions.publication.result import TargetSection
+from consdb_actions.publication.source import (
+    Inputs,
+    Marker,
+    RequestedMigration,
+    SchemaSource,
+    read_marker,
+)
 
-__all__ = [
-    "Outdated",
-    "config_of",
-    "date_of",
-    "find_outdated",
-    "read_answers_on",
-    "read_inputs",
-    "read_pull",
-    "read_source",
-    "read_stack",
-]
+INI = "alembic.ini"
+MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
+
+class TargetRepository:
+    """A repository of migrations."""
+
+    def __init__(self, github: GitHub, repository: str) -> None:
+        self._github = github
+        self.repository = repository
+        self._root = f"/repos/{repository}"
+
+    def default_branch(self) -> str:
+        """Return the name of the default branch, for which migrations are made."""
+        return self._github.default_branch(self.repository)
+
+    def tip(self, branch: str) -> str:
+        """Return the newest commit of a branch."""
+        return self._github.tip(self.repository, branch)
+
+    def sections(self, commit: str) -> tuple[TargetSection, ...]:
+        """Read the sections of ``alembic.ini`` at a commit; raise `InputError` if there are none."""
+        data = read_file(self._github, self.repository, INI, commit)
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string((data or b"").decode("utf-8"))
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise InputError(
+                f"this is not an ini file that can be read: {str(error).splitlines()[0]}",
+                place=f"{INI} of {self.repository}",
+            ) from error
+        found = []
+        for name in parser.sections():
+            schema = parser.get(name, "consdb.schema_name", fallback="")
+            location = parser.get(name, "script_location", fallback="").removeprefix("%(here)s/")
+            if schema and location:
+                found.append(TargetSection(name, schema, posixpath.normpath(location)))
+        if not found:
+            raise InputError(
+                "this is not a repository of migrations: its alembic.ini names no sections",
+                place=self.repository,
+                remedy="Give --target the name of the repository, such as lsst-dm/consdb.",
+            )
+        return tuple(found)
+
+    def revisions(self, commit: str) -> dict[str, str]:
+        """Return the blob of each revision file at a commit, by its path."""
+        return ApiContents(self._github, self.repository).files(commit, ("alembic/*/versions/*.py",))
+
+    def merged_since(self, commit: str, now: Mapping[str, str], folders: tuple[str, ...]) -> str:
+        """Name a revision of some folders that was merged since a commit; empty for none, or no commit.
+
+        `now` is what `revisions` gives at present.
+        """
+        then = self.revisions(commit) if commit else now
+        changed = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
+        return min((path for path in changed if path.startswith(folders)), default="")
+
+    def newest(self, revisions: Mapping[str, str], folder: str) -> str:
+        """Return the newest revision of a folder, out of what `revisions` gives; empty for several."""
+        inside = f"{folder}/versions/"
+        return newest_revision(self._blob(sha) for path, sha in revisions.items() if path.startswith(inside))
+
+    def open_pulls(self) -> list[TargetPull]:
+        """Read all open pull requests from branches of this repository."""
+        return self._pulls({"state": "open"})
+
+    def closed_pulls(self, branch: str) -> list[TargetPull]:
+        """Read the closed pull requests of a branch, newest first."""
+        owner = self.repository.partition("/")[0]
+        pulls = self._pulls({"state": "closed", "head": f"{owner}:{branch}"})
+        return sorted((pull for pull in pulls if pull.branch == branch), key=lambda pull: -pull.number)
+
+    def present(self, base: str, branch: str, theirs: tuple[str, ...] = ()) -> Present | None:
+        """Read the files that a branch changes since it left a base branch; None without a branch.
+
+        Too many to be looked at are a `CheckFailed`.
+        """
+        data = self._github.find(f"{self._root}/compare/{quoted_path(base)}...{quoted_path(branch)}")
+        if data is None:
+            return None
+        items = data.get("files") or []
+        if len(items) >= MOST_FILES:
+            raise CheckFailed(
+                f"the branch {branch} changes {MOST_FILES} files or more",
+                place=self.repository,
+                remedy="Look at the branch; no migration is that large.",
+            )
+        files: dict[str, bytes | None] = {}
+        for item in items:
+            if item["status"] == "renamed":
+                files[item["previous_filename"]] = None
+            files[item["filename"]] = None if item["status"] == "removed" else self._blob(item["sha"])
+        return Present(files, theirs)
+
+    def close(self, pull: TargetPull) -> None:
+        """Close a pull request in the name of this program, and remove its branch, unless that is done."""
+        if pull.is_open:
+            body = pull.body if WITHDRAWN in pull.body else f"{pull.body.rstrip()}\n\n{WITHDRAWN}"
+            changes = {"state": "closed", "body": body}
+            self._github.write("PATCH", f"{self._root}/pulls/{pull.number}", changes)
+        try:
+            self.tip(pull.branch)
+            self._github.write("DELETE", f"{self._root}/git/refs/heads/{quoted_path(pull.branch)}")
+        except GitHubError as error:
+            if error.status not in (404, 422):  # it is gone already
+                raise
+
+    def _pulls(self, query: dict[str, str | int]) -> list[TargetPull]:
+        items = self._github.items(f"{self._root}/pulls", query)
+        return [graphql.seen(item, TargetPull) for item in items if graphql.is_own(item)]
+
+    def _blob(self, sha: str) -> bytes:
+        data = self._github.get(f"{self._root}/git/blobs/{sha}", lasting=True)
+        return base64.b64decode(data["content"])
+
+
+# Seconds before each look whether GitHub knows by now if a pull request can be merged.
 WAITS = (0, 1, 2, 4, 8, 16, 30)
 
-"""Seconds before each look whether GitHub knows by now if a pull request can be merged."""
+SCHEMAS = tuple("*/" * depth + "*.yaml" for depth in range(8))  # the files that may be schemas
 
 
 def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> SchemaSource:
-    """Read the change that is asked for.
-
-    Parameters
-    ----------
-    github
-        A connection that may read the repository.
-    repository
-        ``owner/name`` of the repository of schemas.
-    asked
-        What is asked for.
-
-    Returns
-    -------
-    Source
-        The change; with a branch that has an open pull request, that one.
-
-    Raises
-    ------
-    InputError
-        There is no such pull request or branch.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read the change that is asked for; of a branch with an open pull request, that one."""
     root = f"/repos/{repository}"
     if asked.number is not None:
         data = _found(github, f"{root}/pulls/{asked.number}", f"pull request {asked.number}", repository)
-        pull = read_pull(data)
+        pull = graphql.seen(data, PullSeen)
         return SchemaSource(repository, pull.branch, pull.head, data["base"]["repo"]["default_branch"], pull)
-    path = "/".join(quoted(part) for part in asked.branch.split("/"))
-    head = _found(github, f"{root}/git/ref/heads/{path}", f"branch {asked.branch}", repository)
-    default = github.get(root)["default_branch"]
+    head = _found(
+        github, f"{root}/git/ref/heads/{quoted_path(asked.branch)}", f"branch {asked.branch}", repository
+    )
+    default = github.default_branch(repository)
     owner = repository.partition("/")[0]
     items = github.items(f"{root}/pulls", {"state": "open", "head": f"{owner}:{asked.branch}"})
-    pulls = [read_pull(item) for item in items]
+    pulls = [graphql.seen(item, PullSeen) for item in items]
     found = next((pull for pull in pulls if pull.branch == asked.branch and not pull.from_fork), None)
     return SchemaSource(repository, asked.branch, head["object"]["sha"], default, found)
 
@@ -83,30 +183,11 @@ def read_inputs(github: GitHub, source: SchemaSource) -> Inputs:
     the commit of the default branch in it: whatever else the default branch has is in both. Of a branch, and
     of a pull request that is stacked on another's branch, these are the newest commit and the one at which it
     left the default branch.
-
-    Parameters
-    ----------
-    github
-        A connection that may read the repository.
-    source
-        The change.
-
-    Returns
-    -------
-    Inputs
-        The commits; without a target.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    ExternalError
-        The branches have nothing in common.
     """
     pull = source.pull
     if pull is not None and pull.is_open and pull.base == source.default:
         return _test_merge(github, source, pull.number)
-    tip = read_tip(github, source.repository, source.default)
+    tip = github.tip(source.repository, source.default)
     base = ApiContents(github, source.repository).fork_point(tip, source.commit)
     return Inputs(source.commit, source.commit, base)
 
@@ -136,21 +217,19 @@ def _test_merge(github: GitHub, source: SchemaSource, number: int) -> Inputs:
 
 
 def read_stack(github: GitHub, source: SchemaSource, label: str) -> Stack:
-    """Find out which open pull requests contain the commits of a change, or are contained in it.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Find out which open pull requests contain the commits of a change, or are contained in it."""
     pull = source.pull
     if pull is None or not pull.is_open or pull.from_fork:
         return Stack()
     items = github.items(f"/repos/{source.repository}/pulls", {"state": "open"})
-    others = [other for other in map(read_pull, items) if other.number != pull.number and not other.from_fork]
+    others = [
+        other
+        for other in (graphql.seen(item, PullSeen) for item in items)
+        if other.number != pull.number and not other.from_fork
+    ]
     if not others:
         return Stack()
-    tip = read_tip(github, source.repository, source.default)
+    tip = github.tip(source.repository, source.default)
     commits = {
         one.number: _commits(github, source.repository, tip, one.head)
         for one in (pull, *(other for other in others if other.has_label(label)))
@@ -159,13 +238,7 @@ def read_stack(github: GitHub, source: SchemaSource, label: str) -> Stack:
 
 
 def read_answers_on(github: GitHub, source: SchemaSource) -> tuple[str, ...]:
-    """Read the answers to questions that people gave in comments, out of our comment that keeps them.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read the answers to questions that people gave in comments, out of our comment that keeps them."""
     if source.pull is None:
         return ()
     sections = read_sections(github, source.repository, source.pull.number)
@@ -178,69 +251,26 @@ def _commits(github: GitHub, repository: str, tip: str, head: str) -> frozenset[
     return frozenset(commit["sha"] for page in pages for commit in page["commits"])
 
 
-def read_tip(github: GitHub, repository: str, branch: str) -> str:
-    """Return the newest commit of a branch."""
-    path = "/".join(map(quoted, branch.split("/")))
-    return str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
-
-
 def config_of(github: GitHub, source: SchemaSource) -> Config:
-    """Read the configuration on the default branch of the schemas; what the change says does not count.
-
-    Raises
-    ------
-    InputError
-        It is wrong.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
-    data = read_file(github, source.repository, CONFIG_PATH, source.default)
-    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
+    """Read the configuration on the default branch of the schemas; what the change says does not count."""
+    return read_config(github, source.repository, source.default, source.default)
 
 
 def date_of(github: GitHub, source: SchemaSource) -> str:
-    """Return the moment of the commit: what is generated for it bears this date, however often it is run.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Return the moment of the commit: what is generated for it bears this date, however often it is run."""
     data = github.get(f"/repos/{source.repository}/git/commits/{source.commit}", lasting=True)
     return str(data["committer"]["date"])
 
 
 def _found(github: GitHub, path: str, what: str, repository: str) -> Any:
     """Read what must be there."""
-    try:
-        return github.get(path)
-    except GitHubError as error:
-        if error.status != 404:
-            raise
+    found = github.find(path)
+    if found is None:
         raise InputError(
             f"{repository} has no {what}",
             remedy="Check the number or the name. A branch that was merged may be gone; then all is done.",
-        ) from error
-
-
-def read_pull(data: Any) -> PullSeen:
-    """Read a pull request as GitHub shows it."""
-    head, base = data["head"], data["base"]["repo"]
-    # A fork that was removed leaves no repository behind.
-    name = (head.get("repo") or {}).get("full_name", "")
-    return PullSeen(
-        number=data["number"],
-        url=data["html_url"],
-        branch=head["ref"],
-        head=head["sha"],
-        title=data.get("title") or "",
-        body=data.get("body") or "",
-        is_open=data["state"] == "open",
-        merged=bool(data.get("merged_at")),
-        from_fork=name.casefold() != base["full_name"].casefold(),
-        labels=tuple(label["name"] for label in data.get("labels") or ()),
-        base=data["base"]["ref"],
-    )
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,36 +281,11 @@ class Outdated:
     reason: str
 
 
-class _Schemas:
-    """The files that may be schemas."""
-
-    schemas = ("*.yaml", "*/*.yaml", "*/*/*.yaml", "*/*/*/*.yaml", "*/*/*/*/*.yaml")
-
-    def matches(self, path: str) -> bool:
-        return path.endswith(".yaml")
-
-
 def find_outdated(github: GitHub, repository: str, target: TargetRepository, label: str) -> list[Outdated]:
     """Find the changes whose migrations have to be made again.
 
     Looked at are the open pull requests with the label, and those changes for which the target has an open
     generated pull request.
-
-    Parameters
-    ----------
-    github
-        A connection that may read the repository of schemas.
-    repository
-        That repository, as ``owner/name``.
-    target
-        The repository of migrations.
-    label
-        The label that asks for a migration.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
     """
     return _Finder(github, repository, target, label).find()
 
@@ -295,12 +300,11 @@ class _Finder:
     _schemas: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def find(self) -> list[Outdated]:
-        root = f"/repos/{self.repository}"
-        default = self.github.get(root)["default_branch"]
+        default = self.github.default_branch(self.repository)
         tip = self.target.tip(self.target.default_branch())
         sections = self.target.sections(tip)
         self._revisions[""] = self.target.revisions(tip)
-        self._schemas[""] = self._files(read_tip(self.github, self.repository, default))
+        self._schemas[""] = self._files(self.github.tip(self.repository, default))
         generated = {
             pull.marker.source.casefold(): pull
             for pull in self.target.open_pulls()
@@ -325,7 +329,9 @@ class _Finder:
     def _sources(self, default: str, generated: Mapping[str, TargetPull]) -> list[SchemaSource]:
         """List the changes, those with a pull request first."""
         items = self.github.items(f"/repos/{self.repository}/pulls", {"state": "open"})
-        pulls = [pull for pull in map(read_pull, items) if pull.has_label(self.label)]
+        pulls = [
+            pull for pull in (graphql.seen(item, PullSeen) for item in items) if pull.has_label(self.label)
+        ]
         sources = {
             source.reference.casefold(): source
             for pull in sorted(pulls, key=lambda pull: pull.number)
@@ -394,6 +400,6 @@ class _Finder:
 
     def _files(self, commit: str) -> Mapping[str, str]:
         try:
-            return ApiContents(self.github, self.repository).files(commit, _Schemas())
+            return ApiContents(self.github, self.repository).files(commit, SCHEMAS)
         except UnreachableError:
             return {}

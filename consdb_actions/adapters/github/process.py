@@ -1,136 +1,102 @@
-"""Gather the facts of the process, and publish its state."""
+"""Read the facts of the process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from consdb_actions.adapters.github.approvals import Gatherer, Shower, named_pull
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ContentSource, changes_at, read_file
-from consdb_actions.adapters.github.process_facts import ConsdbReader, PhalanxReader, Settings, read_own
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError
+from consdb_actions.adapters.github.contents import changes_at
+from consdb_actions.adapters.github.process_facts import ConsdbReader, PhalanxReader
+from consdb_actions.adapters.github.pull_requests import PullReader, read_comments
+from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.approval.comment import MARKER, Part, own_sections
+from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
 from consdb_actions.approval.facts import Account, ApprovalFacts, Team
-from consdb_actions.config import CONFIG_PATH
+from consdb_actions.config import Config
 from consdb_actions.deploy.tags import TagKind, read_tag
 from consdb_actions.errors import InputError
-from consdb_actions.process.deployed import CONSDB, CONSDBTAP, ticket_image
+from consdb_actions.migration.preview import preview_schema
+from consdb_actions.process.comment_commands import mentions_commands
+from consdb_actions.process.evidence import CONSDB, CONSDBTAP, ticket_image
 from consdb_actions.process.facts import (
+    Approvals,
+    Comment,
     Deployment,
     FactSource,
     ProcessFacts,
+    RoleApproval,
+    SchemaChange,
     SourceFailure,
 )
-from consdb_actions.process.plan import ProcessPlan, ReactionPlan
+from consdb_actions.process.memory import FINISHED, recall
+from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
-
-__all__ = ["ProcessGatherer", "ProcessPublisher"]
+from consdb_actions.schema.findings import ViewOf
+from consdb_actions.schema.model import Schema
+from consdb_actions.schema.sources import check_sources
 
 _T = TypeVar("_T")
 
+SHOWN = ("source-missing", "source-differs", "near-duplicate")  # rules with a place of their own
 
-class ProcessGatherer:
-    """Reads the facts of pull requests of one repository.
 
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name`` of the schemas.
-    contents
-        Where schema files come from.
-    approvals
-        Reads what the approvals rest on.
-    read_settings
-        Makes the settings of the configuration file's bytes (None: there is none) and of its name.
-    settings
-        Settings to use instead of the base branch's, with the name of their source.
-    """
+class ProcessReader(PullReader):
+    """Reads the facts of the process."""
 
-    def __init__(
-        self,
-        github: GitHub,
-        repository: str,
-        contents: ContentSource,
-        approvals: Gatherer,
-        read_settings: Callable[[bytes | None, str], Settings],
-        settings: tuple[Settings, str] | None = None,
-    ) -> None:
-        self._github = github
-        self._repository = repository
-        self._root = f"/repos/{repository}"
-        self._contents = contents
-        self._approvals = approvals
-        self._read_settings = read_settings
-        self._settings = settings
+    def __init__(self, github: GitHub, repository: str, config: tuple[Config, str] | None = None) -> None:
+        super().__init__(github, repository, config)
         self._phalanx: dict[ProcessPolicy, PhalanxReader] = {}
         self._consdb: dict[ProcessPolicy, ConsdbReader] = {}
         self._teams: dict[str, Team] = {}
-        self._held: dict[tuple[str, str], bool] = {}
         self._troubles: dict[FactSource, SourceFailure] = {}
 
-    @property
-    def identity(self) -> Account | None:
-        """Our own account, once it is known."""
-        return self._approvals.identity
+    def followed(self, now: datetime) -> list[int]:
+        """List the merged pull requests whose steps are not all done, as our comment says; oldest first.
 
-    @identity.setter
-    def identity(self, account: Account | None) -> None:
-        self._approvals.identity = account
-
-    def follow_days(self) -> int:
-        """Return how many days after its merge a pull request is followed, by the default branch's policy.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        InputError
-            The configuration is wrong.
+        The policy of the default branch says for how many days after its merge one is followed.
         """
-        if self._settings is None:
-            branch = self._github.get(self._root)["default_branch"]
-            return self._settings_at(branch)[0].policy.follow_days
-        return self._settings[0].policy.follow_days
+        if self._config is not None:
+            config = self._config[0]
+        else:
+            config = self._config_at(self._github.default_branch(self._repository))[0]
+        since = now - timedelta(days=config.process_policy.follow_days)
+        query: dict[str, str | int] = {"state": "closed", "sort": "updated", "direction": "desc"}
+        merged: list[int] = []
+        for page in self._github.pages(f"{self._root}/pulls", query):
+            for item in page:
+                moment = graphql.moment(item.get("merged_at"))
+                if moment is not None and moment >= since:
+                    merged.append(item["number"])
+            oldest = graphql.moment(page[-1].get("updated_at")) if page else None
+            if oldest is None or oldest < since:
+                break  # Whatever was merged after that was updated after that.
+        identity = Account(self._github.viewer() if merged else "")
+        return [number for number in sorted(merged) if self._goes_on(number, identity)]
 
-    def gather(self, number: int, now: datetime) -> ProcessFacts:
-        """Read the facts of one pull request.
+    def _goes_on(self, number: int, identity: Account) -> bool:
+        """Tell whether our comment tells of steps and does not say that all are done."""
+        marked = read_comments(self._github, self._repository, self._comments(number))
+        return FINISHED not in own_sections(marked, identity).get(Part.PROCESS, FINISHED)
 
-        Parameters
-        ----------
-        number
-            The pull request.
-        now
-            The moment for which designations are looked at.
-
-        Returns
-        -------
-        Facts
-            What GitHub shows. What a token may not read, or what is not there, is a fact of its own.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        InputError
-            The configuration of the base branch is wrong, or the repository has another name now.
-        """
+    def read(self, number: int, now: datetime) -> ProcessFacts:
+        """Read one pull request; what a token may not read, or what is not there, is a fact of its own."""
         with self._github.moment():
-            return self._gather(number, now)
+            return self._read(number, now)
 
-    def _gather(self, number: int, now: datetime) -> ProcessFacts:
+    def _read(self, number: int, now: datetime) -> ProcessFacts:
         self._troubles = {}
-        data = named_pull(self._github, self._root, number)
-        seen = self._approvals.gather(number, now, base=self._parent(data))
-        settings, source = self._settings or self._settings_at(data["base"]["ref"])
-        facts = read_own(self._github, self._contents, data, seen, settings, source)
+        data = self._pull(number)
+        seen = self.approvals(number, now, base=self._parent(data))
+        config, source = self._config_at(data["base"]["ref"])
+        facts = self._own(seen, config, source)
         self._troubles = {trouble.source: trouble for trouble in facts.troubles}
         if not facts.schemas:
             return facts
-        teams = dict.fromkeys(name for owner in settings.policy.owners for name in owner.teams)
+        teams = dict.fromkeys(name for owner in facts.policy.owners for name in owner.teams)
         facts = replace(facts, teams=tuple(self._team(name) for name in teams))
         facts = self._with_deployments(self._with_consdb(facts, data.get("body") or "", seen), seen)
         return replace(facts, troubles=tuple(self._troubles.values()))
@@ -144,14 +110,69 @@ class ProcessGatherer:
         # A squash or a rebase left the branch's own commits out of the history.
         return str(parents[0]["sha"]) if len(parents) == 2 else ""
 
-    def _settings_at(self, branch: str) -> tuple[Settings, str]:
-        """Read the configuration of the base branch, as it is now."""
-        path = "/".join(quoted(part) for part in branch.split("/"))
-        tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
-        content = read_file(self._github, self._repository, CONFIG_PATH, tip)
-        place = f"{CONFIG_PATH} of {branch}"
-        source = place if content is not None else f"default: {branch} has no {CONFIG_PATH}"
-        return self._read_settings(content, place), source
+    def _own(self, seen: ApprovalFacts, config: Config, source: str) -> ProcessFacts:
+        """Read the facts that the repository of the schemas has."""
+        pull, head = seen.pull, seen.pull.head
+        commit = self._github.get(f"{self._root}/git/commits/{head}", lasting=True)
+        schemas, trouble = self._schemas(seen, config)
+        facts = ProcessFacts(
+            repository=seen.repository,
+            html_url=seen.html_url,
+            now=seen.now,
+            identity=seen.identity,
+            pull=replace(
+                pull,
+                committed_at=graphql.moment(commit["committer"]["date"]),
+                pushed_at=self._pushed_at(head),
+            ),
+            policy=config.process_policy,
+            policy_source=source,
+            approvals=_approvals(evaluate(seen)),
+            schemas=schemas,
+            checklists=config.sites.checklists if schemas else (),
+            changes=tuple(change for change in seen.changes if change.sha == head),
+            marked=seen.marked,
+            status=self._status(head, CONTEXT),
+            troubles=(SourceFailure(FactSource.SCHEMAS, trouble),) if trouble else (),
+        )
+        return replace(facts, comments=tuple(_comments(self._comments(pull.number), recall(facts))))
+
+    def _pushed_at(self, head: str) -> datetime | None:
+        """Return when the first check began on a commit; None if none did or may be seen."""
+        try:
+            pages = list(self._github.pages(f"{self._root}/commits/{head}/check-runs", {"filter": "all"}))
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            return None
+        moments = [graphql.moment(item.get("started_at")) for page in pages for item in page["check_runs"]]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _schemas(self, seen: ApprovalFacts, config: Config) -> tuple[tuple[SchemaChange, ...], str]:
+        """List the changed schemas with their new tables, and say what could not be read of them."""
+        head = seen.change_at(seen.pull.head)
+        if head is None or head.problem:
+            return (), head.problem if head is not None else "the newest commit was not looked at"
+        if not head.changes:
+            return (), ""
+        fork = self._contents.fork_point(seen.pull.base, head.sha)
+        before, after = (self._contents.files(commit, seen.policy.schemas) for commit in (fork, head.sha))
+        found, broken = [], []
+        for change in head.changes:
+            name = change.path.rpartition("/")[2].rpartition(".")[0]
+            try:
+                one = self._schema(change.path, before.get(change.path))
+                other = self._schema(change.path, after.get(change.path))
+            except InputError:
+                broken.append(f"{name}.yaml is not a valid schema, so its new tables are not known")
+                found.append(SchemaChange(change.path, name))
+            else:
+                found.append(_schema_change(change.path, name, one, other, config))
+        return tuple(found), "; ".join(broken)
+
+    def _schema(self, path: str, blob: str | None) -> Schema | None:
+        """Read a schema as data; nothing in it is executed."""
+        return None if blob is None else read_yaml(self._contents.blob(blob), source=path).schema
 
     def _with_consdb(self, facts: ProcessFacts, body: str, seen: ApprovalFacts) -> ProcessFacts:
         """Add migrations and EFD schemas."""
@@ -167,12 +188,12 @@ class ProcessGatherer:
         older = dict.fromkeys(item.source for item in migrations if item.source not in ("", facts.pull.head))
         changes = (
             *facts.changes,
-            *(changes_at(self._contents, seen.pull.base, sha, seen.policy) for sha in older),
+            *(changes_at(self._contents, seen.pull.base, sha, seen.policy.schemas) for sha in older),
         )
         facts = replace(facts, migrations=migrations, changes=changes)
         efd = {item.path for item in facts.schemas if item.schema.startswith("efd_")}
         if efd:
-            files = self._contents.files(facts.pull.head, seen.policy)
+            files = self._contents.files(facts.pull.head, seen.policy.schemas)
             here = {path: files.get(path, "") for path in efd}
             found = self._tried(
                 FactSource.CONSDB, facts.policy.consdb, lambda: reader.efd_files(facts.pull, body, here)
@@ -244,25 +265,13 @@ class ProcessGatherer:
         return held or ()
 
     def _holds(self, tag: str, commit: str) -> bool:
-        """Tell whether a tag of the repository of the schemas has a commit in its history; it never moves."""
-        if (tag, commit) not in self._held:
-            self._held[tag, commit] = self._compared(tag, commit)
-        return self._held[tag, commit]
-
-    def _compared(self, tag: str, commit: str) -> bool:
-        path = f"{self._root}/compare/{commit}...{quoted(tag)}"
-        try:
-            data = self._github.get(path, {"per_page": 1, "page": 2}, lasting=True)
-        except GitHubError as error:
-            if error.status == 404:
-                return False
-            raise
-        return data["status"] in ("ahead", "identical")
+        """Tell whether a tag of the repository of the schemas has a commit in its history."""
+        return self._github.contains(self._repository, tag, commit, missing=(404,))
 
     def _team(self, name: str) -> Team:
         """Read a team once in a run."""
         if name not in self._teams:
-            self._teams[name] = self._approvals.team(name)
+            self._teams[name] = self.team(name)
         return self._teams[name]
 
     def _tried(self, source: FactSource, where: str, read: Callable[[], _T]) -> _T | None:
@@ -277,58 +286,80 @@ class ProcessGatherer:
             return None
 
 
-class ProcessPublisher(Shower):
-    """Writes to the pull requests of one repository.
+def _schema_change(
+    path: str, name: str, before: Schema | None, after: Schema | None, config: Config
+) -> SchemaChange:
+    """Say what a reviewer and the steps must know of the change of a schema."""
+    views = {view.name: ViewOf(view.table, dict(view.rename)) for view in config.views}
+    sources = config.sites.sources
+    seen = preview_schema(before, after, views=views, severities=config.severities, sources=sources)
+    meaning = tuple(item.marked for item in seen.statements)
+    if after is None:
+        return SchemaChange(path, name, meaning=meaning)
+    unfilled = check_sources(sources, seen.delta, after, views)
+    others = [item for item in seen.findings if item.rule not in SHOWN and item.severity != "info"]
+    return SchemaChange(
+        path,
+        name,
+        tuple(table.name for table in seen.delta.tables_added if table.name not in views),
+        seen.sources,
+        tuple(f"`{item.path}`: {item.message}" for item in unfilled),
+        tuple(item for item in seen.relations if item.near),
+        meaning,
+        tuple((item.severity, f"`{item.path}`: {item.message}") for item in others),
+    )
 
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
 
-    def publish(self, plan: ProcessPlan, identity: Account) -> None:
-        """Carry out a plan.
+def _comments(items: Iterable[Any], known: Collection[int]) -> list[Comment]:
+    """Read the comments that may hold commands, and those that held some when they were first read."""
+    found = []
+    for item in items:
+        body = item.get("body") or ""
+        created, updated = graphql.moment(item.get("created_at")), graphql.moment(item.get("updated_at"))
+        if created is None or body.lstrip().startswith(MARKER):
+            continue
+        if not mentions_commands(body) and item["id"] not in known:
+            continue
+        found.append(
+            Comment(
+                id=item["id"],
+                author=graphql.account(item.get("user")),
+                created_at=created,
+                updated_at=updated or created,
+                body=body,
+                url=item.get("html_url") or "",
+            )
+        )
+    return found
 
-        The status comes first, because merging hangs on it, and the comment after the reactions, because it
-        remembers them.
 
-        Parameters
-        ----------
-        plan
-            The changes to make.
-        identity
-            Our own account.
+def _approvals(decision: Decision) -> Approvals:
+    """Sum the verdict on the approvals up."""
+    return Approvals(
+        decision.state.value,
+        decision.description,
+        decision.applicable,
+        decision.approved,
+        tuple(_role(item) for item in decision.roles),
+    )
 
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-        """
-        self.identity = identity
-        if plan.status is not None:
-            self.set_status(plan.status)
-        for reaction in plan.reactions:
-            self.unless_locked(plan.number, partial(self._react, reaction))
-        self.write_comment(plan.number, plan.comment)
 
-    def _react(self, reaction: ReactionPlan) -> None:
-        """Set a reaction; GitHub keeps one of each kind for each account."""
-        path = f"{self._root}/issues/comments/{reaction.comment}/reactions"
-        try:
-            done = self._github.write("POST", path, {"content": reaction.content})
-            self._learn(done.get("user"))
-            if reaction.instead_of:
-                for item in self._others(path, reaction.instead_of):
-                    self.unless_gone("DELETE", f"{path}/{item['id']}")
-        except GitHubError as error:
-            # Somebody removed the comment meanwhile.
-            if error.status != 404:
-                raise
-
-    def _others(self, path: str, content: str) -> list[Any]:
-        """List our reactions of one kind to a comment."""
-        return [
-            item for item in self._github.items(path, {"content": content}) if self._ours(item.get("user"))
-        ]
+def _role(item: RoleVerdict) -> RoleApproval:
+    """Sum the verdict on a role up."""
+    counted = [
+        review.submitted_at
+        for review in item.reviews
+        if review.standing in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
+        and review.submitted_at is not None
+    ]
+    approver = item.approver
+    return RoleApproval(
+        id=item.role.id,
+        title=item.role.title,
+        outcome=item.outcome.value,
+        reason=item.reason,
+        by=approver.author.login if approver is not None else "",
+        at=min(counted, default=None) if item.outcome is RoleOutcome.APPROVED else None,
+        url=approver.url if approver is not None else "",
+        eligible=item.eligible,
+    )

@@ -1,273 +1,42 @@
-"""Read the facts of the process from each repository."""
+"""Read what other repositories say of a schema change."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ApiContents, ContentSource, Objects
-from consdb_actions.adapters.github.marked_comment import read_comments
+from consdb_actions.adapters.github.client import PAGE, GitHub, quoted, quoted_path
+from consdb_actions.adapters.github.contents import ApiContents, Objects
 from consdb_actions.adapters.github.releases import ReleaseReader
-from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.approval.comment import MARKER
-from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
-from consdb_actions.approval.facts import ApprovalFacts
+from consdb_actions.approval.facts import PullRequest
 from consdb_actions.deploy.model import Values, slots, values_file
 from consdb_actions.deploy.values import parse_values
 from consdb_actions.errors import InputError
-from consdb_actions.migration.preview import preview_schema
-from consdb_actions.process.comment_commands import mentions_commands
-from consdb_actions.process.efd import EfdCopy, EfdSource, plan_copy
+from consdb_actions.process.efd import EfdCopy, EfdSource, efd_origin, plan_copy
 from consdb_actions.process.facts import (
-    Approvals,
-    Comment,
     Deployment,
     EfdFile,
-    FactSource,
     MigrationPull,
-    ProcessFacts,
     PullLink,
-    RoleApproval,
-    SchemaChange,
-    SchemaPull,
     Setting,
-    SourceFailure,
     TaggedRelease,
 )
-from consdb_actions.process.links import efd_origin
-from consdb_actions.process.memory import recall
-from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
-from consdb_actions.process.sites import Checklist
-from consdb_actions.publication.marker import read_marker
+from consdb_actions.publication.source import read_marker
 from consdb_actions.release.plan import last_release
 from consdb_actions.release.versions import parse_version
-from consdb_actions.schema.findings import Severity, ViewOf
-from consdb_actions.schema.model import Schema
-from consdb_actions.schema.sources import DataSource, check_sources
-
-__all__ = ["ConsdbReader", "EfdReader", "PhalanxReader", "Settings", "default_branch", "read_own"]
-
-SHOWN = ("source-missing", "source-differs", "near-duplicate")
-
-"""Rules whose findings have a place of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the configuration says about the process.
-
-    Attributes
-    ----------
-    policy
-        The policy.
-    views
-        Tables in the YAML that are views in the database.
-    sources
-        What fills the tables.
-    checklists
-        What each role looks at before it approves.
-    severities
-        Severities of findings that differ from their default.
-    """
-
-    policy: ProcessPolicy
-    views: Mapping[str, ViewOf] = field(default_factory=dict)
-    sources: tuple[DataSource, ...] = ()
-    checklists: tuple[Checklist, ...] = ()
-    severities: Mapping[str, Severity] = field(default_factory=dict)
-
-
-def read_own(
-    github: GitHub, contents: ContentSource, data: Any, seen: ApprovalFacts, settings: Settings, source: str
-) -> ProcessFacts:
-    """Read the facts that the repository of the schemas has."""
-    root = f"/repos/{seen.repository}"
-    head = seen.pull.head
-    statuses = (item for page in github.pages(f"{root}/commits/{head}/statuses") for item in page)
-    shown = next((item for item in statuses if item["context"] == CONTEXT), None)
-    commit = github.get(f"{root}/git/commits/{head}", lasting=True)
-    items = github.items(f"{root}/issues/{seen.pull.number}/comments")
-    created = graphql.moment(data["created_at"])
-    assert created is not None
-    schemas, trouble = _schemas(contents, seen, settings)
-    merged = bool(data.get("merged_at"))
-    facts = ProcessFacts(
-        repository=seen.repository,
-        html_url=seen.html_url,
-        now=seen.now,
-        identity=seen.identity,
-        pull=SchemaPull(
-            number=seen.pull.number,
-            title=seen.pull.title,
-            url=seen.pull.url,
-            author=seen.pull.author,
-            state=seen.pull.state,
-            draft=seen.pull.draft,
-            branch=data["head"]["ref"],
-            head=head,
-            base_branch=seen.pull.base_branch,
-            base=seen.pull.base,
-            created_at=created,
-            merged_at=graphql.moment(data.get("merged_at")),
-            merge_commit=(data.get("merge_commit_sha") or "") if merged else "",
-            committed_at=graphql.moment(commit["committer"]["date"]),
-            pushed_at=_pushed_at(github, f"{root}/commits/{head}/check-runs"),
-            labels=seen.pull.labels,
-        ),
-        policy=settings.policy,
-        policy_source=source,
-        approvals=_approvals(evaluate(seen)),
-        schemas=schemas,
-        checklists=settings.checklists if schemas else (),
-        changes=tuple(change for change in seen.changes if change.sha == head),
-        marked=read_comments(github, seen.repository, items),
-        status=graphql.status(shown) if shown is not None else None,
-        troubles=(SourceFailure(FactSource.SCHEMAS, trouble),) if trouble else (),
-    )
-    return replace(facts, comments=tuple(_comments(items, recall(facts))))
-
-
-def _pushed_at(github: GitHub, path: str) -> datetime | None:
-    """Return when the first check began on a commit; None when none did, or the token may not see them."""
-    try:
-        pages = list(github.pages(path, {"filter": "all"}))
-    except GitHubError as error:
-        if error.status not in (403, 404):
-            raise
-        return None
-    moments = [graphql.moment(item.get("started_at")) for page in pages for item in page["check_runs"]]
-    return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _schemas(
-    contents: ContentSource, seen: ApprovalFacts, settings: Settings
-) -> tuple[tuple[SchemaChange, ...], str]:
-    """List the changed schemas with their new tables, and say what could not be read of them."""
-    head = seen.change_at(seen.pull.head)
-    if head is None or head.problem:
-        return (), head.problem if head is not None else "the newest commit was not looked at"
-    if not head.changes:
-        return (), ""
-    fork = contents.fork_point(seen.pull.base, head.sha)
-    before, after = contents.files(fork, seen.policy), contents.files(head.sha, seen.policy)
-    found, broken = [], []
-    for change in head.changes:
-        name = change.path.rpartition("/")[2].rpartition(".")[0]
-        try:
-            one = _schema(contents, change.path, before.get(change.path))
-            other = _schema(contents, change.path, after.get(change.path))
-        except InputError:
-            broken.append(f"{name}.yaml is not a valid schema, so its new tables are not known")
-            found.append(SchemaChange(change.path, name))
-        else:
-            found.append(_schema_change(change.path, name, one, other, settings))
-    return tuple(found), "; ".join(broken)
-
-
-def _schema_change(
-    path: str, name: str, before: Schema | None, after: Schema | None, settings: Settings
-) -> SchemaChange:
-    """Say what a reviewer and the steps must know of the change of a schema."""
-    views, sources = settings.views, settings.sources
-    seen = preview_schema(before, after, views=views, severities=settings.severities, sources=sources)
-    meaning = tuple(item.marked for item in seen.statements)
-    if after is None:
-        return SchemaChange(path, name, meaning=meaning)
-    unfilled = check_sources(sources, seen.delta, after, views)
-    others = [item for item in seen.findings if item.rule not in SHOWN and item.severity != "info"]
-    return SchemaChange(
-        path,
-        name,
-        tuple(table.name for table in seen.delta.tables_added if table.name not in views),
-        seen.sources,
-        tuple(f"`{item.path}`: {item.message}" for item in unfilled),
-        tuple(item for item in seen.relations if item.near),
-        meaning,
-        tuple((item.severity, f"`{item.path}`: {item.message}") for item in others),
-    )
-
-
-def _schema(contents: ContentSource, path: str, blob: str | None) -> Schema | None:
-    """Read a schema as data; nothing in it is executed."""
-    return None if blob is None else read_yaml(contents.blob(blob), source=path).schema
-
-
-def _comments(items: Iterable[Any], known: Collection[int]) -> list[Comment]:
-    """Read the comments that may hold commands, and those that held some when they were first read."""
-    found = []
-    for item in items:
-        body = item.get("body") or ""
-        created, updated = graphql.moment(item.get("created_at")), graphql.moment(item.get("updated_at"))
-        if created is None or body.lstrip().startswith(MARKER):
-            continue
-        if not mentions_commands(body) and item["id"] not in known:
-            continue
-        found.append(
-            Comment(
-                id=item["id"],
-                author=graphql.account(item.get("user")),
-                created_at=created,
-                updated_at=updated or created,
-                body=body,
-                url=item.get("html_url") or "",
-            )
-        )
-    return found
-
-
-def _approvals(decision: Decision) -> Approvals:
-    """Sum the verdict on the approvals up."""
-    return Approvals(
-        decision.state.value,
-        decision.description,
-        decision.applicable,
-        decision.approved,
-        tuple(_role(item) for item in decision.roles),
-    )
-
-
-def _role(item: RoleVerdict) -> RoleApproval:
-    """Sum the verdict on a role up."""
-    counted = [
-        review.submitted_at
-        for review in item.reviews
-        if review.standing in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
-        and review.submitted_at is not None
-    ]
-    approver = item.approver
-    return RoleApproval(
-        id=item.role.id,
-        title=item.role.title,
-        outcome=item.outcome.value,
-        reason=item.reason,
-        by=approver.author.login if approver is not None else "",
-        at=min(counted, default=None) if item.outcome is RoleOutcome.APPROVED else None,
-        url=approver.url if approver is not None else "",
-        eligible=item.eligible,
-    )
-
 
 _REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
 
 
 class ConsdbReader:
-    """Reads the repository of migrations.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    policy
-        Names the repository.
-    """
+    """Reads the repository of migrations."""
 
     def __init__(self, github: GitHub, policy: ProcessPolicy) -> None:
         self._github = github
@@ -276,7 +45,7 @@ class ConsdbReader:
         self._root = f"/repos/{policy.consdb}"
         self._releases = ReleaseReader(github, policy.consdb)
 
-    def migrations(self, repository: str, pull: SchemaPull, body: str) -> tuple[MigrationPull, ...]:
+    def migrations(self, repository: str, pull: PullRequest, body: str) -> tuple[MigrationPull, ...]:
         """Find the pull requests that carry the migration of a schema change.
 
         Those count that say so in their mark, and the one that a copy of EFD schemas was made from; where
@@ -287,7 +56,7 @@ class ConsdbReader:
         efd = origin.number if origin is not None and self._is(origin.repository) else 0
         recent = self._recent()
         items = {item["number"]: item for item in recent}
-        if efd and efd not in items and (found := self._pull(efd)) is not None:
+        if efd and efd not in items and (found := self._github.find(f"{self._root}/pulls/{efd}")) is not None:
             items[efd] = found
         known = self._linked(repository, pull, efd, items)
         if not known and len(recent) >= PAGE:  # else these are all that there are
@@ -321,20 +90,24 @@ class ConsdbReader:
                 found and tag.name not in deployed
             ):
                 continue
-            if all(self._holds(tag.commit, item.merge_commit) for item in live):
+            if all(
+                tag.commit == item.merge_commit
+                or self._github.contains(self.repository, tag.commit, item.merge_commit)
+                for item in live
+            ):
                 release = TaggedRelease(tag.name, tag.commit, self._page("tree", tag.name), tag.annotated)
                 found.append(release if found else self._dated(release, tag.object))
         return tuple(found), name
 
-    def efd_files(self, pull: SchemaPull, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
+    def efd_files(self, pull: PullRequest, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
         """Compare EFD schemas with those of consdb."""
         origin = efd_origin(body)
         commit = self._releases.branch.head
         if origin is not None and origin.number and self._is(origin.repository):
-            found = self._pull(origin.number)
+            found = self._github.find(f"{self._root}/pulls/{origin.number}")
             if found is not None and found["state"] == "open":
                 commit = found["head"]["sha"]
-        wanted = _Folder(self._policy.efd.sources)
+        wanted = (f"{self._policy.efd.sources}/*.yaml",)
         there = ApiContents(self._github, self.repository).files(commit, wanted)
         files = []
         for path, blob in sorted(here.items()):
@@ -347,7 +120,7 @@ class ConsdbReader:
         return tuple(files)
 
     def _linked(
-        self, repository: str, pull: SchemaPull, efd: int, items: dict[int, Any]
+        self, repository: str, pull: PullRequest, efd: int, items: dict[int, Any]
     ) -> dict[int, PullLink]:
         """Choose the pull requests that belong to a change, by the strongest link there is."""
         wanted = _references(repository, pull)
@@ -355,7 +128,7 @@ class ConsdbReader:
         branches: dict[int, PullLink] = {}
         ticket = self._policy.ticket_in(pull.branch, pull.title)
         for number, item in items.items():
-            if not _is_own(item):
+            if not graphql.is_own(item):
                 continue
             marker = read_marker(item.get("body") or "")
             if marker is not None:
@@ -412,79 +185,35 @@ class ConsdbReader:
         owner = self.repository.partition("/")[0]
         return self._github.items(f"{self._root}/pulls", {"state": "all", "head": f"{owner}:{branch}"})
 
-    def _pull(self, number: int) -> Any | None:
-        """Read one pull request; None when there is none."""
-        try:
-            return self._github.get(f"{self._root}/pulls/{number}")
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
-
-    def _holds(self, tagged: str, commit: str) -> bool:
-        """Tell whether a tagged commit has another one in its history."""
-        if tagged == commit:
-            return True
-        data = self._github.get(
-            f"{self._root}/compare/{commit}...{tagged}", {"per_page": 1, "page": 2}, lasting=True
-        )
-        return data["status"] in ("ahead", "identical")
-
     def _dated(self, release: TaggedRelease, sha: str) -> TaggedRelease:
         """Add when a release was tagged, which its tag object says, and its notes."""
         at = None
         if sha:
             tag = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)
             at = graphql.moment((tag.get("tagger") or {}).get("date"))
-        try:
-            notes = self._github.get(f"{self._root}/releases/tags/{quoted(release.tag)}")
-        except GitHubError as error:
-            if error.status != 404:
-                raise
-            return TaggedRelease(release.tag, release.commit, release.url, release.annotated, at)
+        notes = self._github.find(f"{self._root}/releases/tags/{quoted(release.tag)}")
+        if notes is None:
+            return replace(release, at=at)
         published = graphql.moment(notes.get("published_at"))
-        return TaggedRelease(
-            release.tag, release.commit, release.url, release.annotated, at or published, notes["html_url"]
-        )
+        return replace(release, at=at or published, release_url=notes["html_url"])
 
     def _page(self, kind: str, name: str) -> str:
         """Return the address of a page."""
-        return f"{self._releases.html_url}/{kind}/{'/'.join(map(quoted, name.split('/')))}"
+        return f"{self._releases.html_url}/{kind}/{quoted_path(name)}"
 
     def _is(self, repository: str) -> bool:
         return repository.casefold() == self.repository.casefold()
 
 
-class _Folder:
-    """The YAML files of a folder."""
-
-    def __init__(self, folder: str) -> None:
-        self.schemas = (f"{folder}/*.yaml",)
-        self._pattern = re.compile(rf"{re.escape(folder)}/[^/]+\.yaml")
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file is one."""
-        return self._pattern.fullmatch(path) is not None
-
-
-def _references(repository: str, pull: SchemaPull) -> tuple[str, str]:
+def _references(repository: str, pull: PullRequest) -> tuple[str, str]:
     """Return what markers call a schema change."""
     return f"{repository}#{pull.number}", f"{repository}@{pull.branch}"
 
 
-def _is_own(item: Any) -> bool:
-    """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
-    head, base = item["head"].get("repo"), item["base"]["repo"]
-    return head is not None and head["id"] == base["id"]
+MOST = 30  # Commits of a file that are looked at to find out since when it says something
 
-
-MOST = 30
-
-"""Commits of a file that are looked at to find out since when it says something."""
-
+# How long a commit may have waited on its branch: GitHub looks for commits by their own date.
 EARLIER = timedelta(days=14)
-
-"""How long a commit may have waited on its branch: GitHub looks for commits by their own date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,15 +226,7 @@ class _Row:
 
 
 class PhalanxReader:
-    """Reads the values files; what runs now is read once in a run.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    policy
-        Names the repository, its branch, and the environments.
-    """
+    """Reads the values files; what runs now is read once in a run."""
 
     def __init__(self, github: GitHub, policy: ProcessPolicy) -> None:
         self._github = github
@@ -518,8 +239,7 @@ class PhalanxReader:
     def deployments(self) -> tuple[Deployment, ...]:
         """Read what runs now, without its history."""
         if self._now is None:
-            path = "/".join(map(quoted, self._policy.phalanx_branch.split("/")))
-            self._tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
+            self._tip = self._github.tip(self._policy.phalanx, self._policy.phalanx_branch)
             wanted = [("consdb", name) for name in self._policy.shown]
             wanted += [("consdbtap", name) for name in self._policy.tap_environments]
             there = self._objects.files((self._tip, values_file(*item)) for item in wanted)
@@ -572,9 +292,7 @@ class PhalanxReader:
         return found
 
 
-_Then = tuple[tuple[_Row, ...], datetime, str]
-
-"""What a values file said, since when, and where that is shown."""
+_Then = tuple[tuple[_Row, ...], datetime, str]  # What a values file said, since when, and where that is shown
 
 
 def _rows(app: str, environment: str, data: bytes | None) -> tuple[_Row, ...]:
@@ -607,31 +325,8 @@ def _settings(item: Deployment, history: list[_Then]) -> tuple[Setting, ...]:
     return tuple(found)
 
 
-def default_branch(github: GitHub, repository: str) -> tuple[str, str]:
-    """Return the name of the default branch of a repository, and its newest commit.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
-    name = str(github.get(f"/repos/{repository}")["default_branch"])
-    path = "/".join(quoted(part) for part in name.split("/"))
-    return name, str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
-
-
 class EfdReader:
-    """Reads what a copy of EFD schemas rests on.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    policy
-        Names consdb and the folders.
-    repository
-        ``owner/name`` of sdm_schemas.
-    """
+    """Reads what a copy of EFD schemas rests on."""
 
     def __init__(self, github: GitHub, policy: ProcessPolicy, repository: str) -> None:
         self._github = github
@@ -640,31 +335,15 @@ class EfdReader:
         self._there = ApiContents(github, policy.consdb)
 
     def source(self, number: int | None, ticket: str) -> tuple[EfdSource, frozenset[str] | None]:
-        """Find out what is to be copied.
+        """Find out what is to be copied, and which files of it: None for all.
 
-        Parameters
-        ----------
-        number
-            Pull request in consdb; None for the default branch.
-        ticket
-            The ticket; empty where the pull request names it, or the one that changed the schemas last.
-
-        Returns
-        -------
-        tuple
-            The source, and the names of the files that the pull request changes while it is open; None where
-            all files of the default branch are meant.
-
-        Raises
-        ------
-        InputError
-            There is no such pull request, it is from a fork or closed, or no ticket is named.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        Without a number, all files of the default branch are meant, else those that the pull request changes
+        while it is open. An empty ticket is the one that the pull request names, or the last that changed the
+        schemas.
         """
         consdb = self._policy.consdb
         if number is None:
-            commit = default_branch(self._github, consdb)[1]
+            commit = self._github.tip(consdb)
             if ticket or (newest := self._newest(commit)) is None:
                 return EfdSource(consdb, commit, ticket), None
             named = self._policy.ticket_in(newest["head"]["ref"], newest.get("title") or "")
@@ -679,7 +358,7 @@ class EfdReader:
                 remedy="Give --ticket KEY.",
             )
         is_open = data["state"] == "open"
-        commit = data["head"]["sha"] if is_open else default_branch(self._github, consdb)[1]
+        commit = data["head"]["sha"] if is_open else self._github.tip(consdb)
         source = EfdSource(consdb, commit, ticket, number, data.get("title") or "", data["html_url"])
         if not is_open:
             return source, None
@@ -689,40 +368,17 @@ class EfdReader:
         return source, frozenset(name.removeprefix(folder) for name in names if name.startswith(folder))
 
     def copy(self, source: EfdSource, changed: frozenset[str] | None, base: str) -> EfdCopy:
-        """Compare both sides.
-
-        Parameters
-        ----------
-        source
-            What is copied.
-        changed
-            The files that are meant; None for all.
-        base
-            Newest commit of the default branch of sdm_schemas.
-
-        Raises
-        ------
-        ExternalError
-            GitHub refused, could not be reached within the bounds, or has a commit no longer.
-        """
+        """Compare both sides; `base` is the newest commit of the default branch of sdm_schemas."""
         here = ApiContents(self._github, self._repository)
         return plan_copy(
             self._policy,
-            _named(self._there.files(source.commit, _Yaml(self._policy.efd.sources))),
-            _named(here.files(base, _Yaml(self._policy.efd.target))),
+            _named(self._there.files(source.commit, (f"{self._policy.efd.sources}/efd_*.yaml",))),
+            _named(here.files(base, (f"{self._policy.efd.target}/efd_*.yaml",))),
             changed,
         )
 
     def bytes_of(self, blob: str) -> bytes:
-        """Return the bytes of a file in consdb.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        InputError
-            The file is too large for a schema.
-        """
+        """Return the bytes of a file in consdb."""
         return self._there.blob(blob)
 
     def _newest(self, commit: str) -> Any:
@@ -736,14 +392,11 @@ class EfdReader:
     def _pull(self, number: int) -> Any:
         """Read the pull request in consdb, which must be open or merged, and no fork's."""
         consdb = self._policy.consdb
-        try:
-            data = self._github.get(f"/repos/{consdb}/pulls/{number}")
-        except GitHubError as error:
-            if error.status != 404:
-                raise
+        data = self._github.find(f"/repos/{consdb}/pulls/{number}")
+        if data is None:
             raise InputError(
                 f"{consdb} has no pull request {number}", place="--consdb-pr", remedy="Check the number."
-            ) from error
+            )
         home = (data["head"].get("repo") or {}).get("full_name", consdb)
         if home.casefold() != consdb.casefold() and data["state"] == "open":
             raise InputError(
@@ -758,18 +411,6 @@ class EfdReader:
                 remedy="Reopen it, or name another.",
             )
         return data
-
-
-class _Yaml:
-    """The EFD schemas of a folder."""
-
-    def __init__(self, folder: str) -> None:
-        self.schemas = (f"{folder}/efd_*.yaml",)
-        self._pattern = re.compile(rf"{re.escape(folder)}/efd_[^/]+\.yaml")
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file is one."""
-        return self._pattern.fullmatch(path) is not None
 
 
 def _named(files: dict[str, str]) -> dict[str, str]:

@@ -7,18 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted, quoted_path
 from consdb_actions.adapters.github.contents import Objects
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import (
     BranchCommit,
     BranchFacts,
-    BranchPull,
     CommitWrite,
     Foreign,
     Proposal,
     ProposalOutcome,
     ProposalPlan,
+    PullSeen,
     blob_sha,
     decide,
     foreign_error,
@@ -27,23 +28,13 @@ from consdb_actions.proposal import (
     signed_message,
 )
 
-__all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals", "path_of", "read_pull"]
-
-MOST_FILES = 300
-
-"""Changed files that GitHub shows of two commits; beyond, a comparison would not be whole."""
+MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 Json = Mapping[str, Any]
 
 
 class ProposalReader:
-    """Reads the facts that `consdb_actions.proposal.decide` rests on.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    """
+    """Reads the facts that `consdb_actions.proposal` rests on."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
@@ -51,14 +42,8 @@ class ProposalReader:
     def facts(self, proposal: Proposal) -> BranchFacts:
         """Read all that the decision rests on.
 
-        Raises
-        ------
-        InputError
-            There is no base branch, or a wanted path is not a file in it.
-        CheckFailed
-            The branch changes more files than GitHub compares.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        Raises `InputError` without a base branch, or where a path is not a file in it, and `CheckFailed` if
+        the branch changes more files than GitHub compares.
         """
         repository = proposal.repository
         base = proposal.base_commit or self.tip(repository, proposal.base)
@@ -92,30 +77,14 @@ class ProposalReader:
 
     def tip(self, repository: str, branch: str) -> str | None:
         """Return the newest commit of a branch; None when there is no such branch."""
-        try:
-            data = self._github.get(f"/repos/{repository}/git/ref/heads/{path_of(branch)}")
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
-        return str(data["object"]["sha"])
+        data = self._github.find(f"/repos/{repository}/git/ref/heads/{quoted_path(branch)}")
+        return None if data is None else str(data["object"]["sha"])
 
     def commit(self, repository: str, name: str) -> str:
-        """Return the commit that a branch, a tag or a SHA names.
-
-        Raises
-        ------
-        InputError
-            There is none.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
-        try:
-            data = self._github.get(f"/repos/{repository}/commits/{quoted(name)}")
-        except GitHubError as error:
-            if error.status not in (404, 422):
-                raise
-            raise InputError(f'there is no commit "{name[:100]}"', place=repository) from error
+        """Return the commit that a branch, a tag or a SHA names; raise `InputError` if there is none."""
+        data = self._github.find(f"/repos/{repository}/commits/{quoted(name)}", missing=(404, 422))
+        if data is None:
+            raise InputError(f'there is no commit "{name[:100]}"', place=repository)
         return str(data["sha"])
 
     def blob(self, repository: str, sha: str | None) -> bytes | None:
@@ -171,95 +140,42 @@ class ProposalReader:
         }
         return replace(commit, changed=changed)
 
-    def _pulls(self, proposal: Proposal) -> tuple[BranchPull, ...]:
+    def _pulls(self, proposal: Proposal) -> tuple[PullSeen, ...]:
         """Read the pull requests of the branch, newest first; those of forks are none of them."""
         owner = proposal.repository.partition("/")[0]
         items = self._github.items(
             f"/repos/{proposal.repository}/pulls",
             {"head": f"{owner}:{proposal.branch}", "state": "all"},
         )
-        found = []
-        for item in items:
-            home = item["base"]["repo"]["id"]
-            if item["head"]["ref"] == proposal.branch and (item["head"].get("repo") or {}).get("id") == home:
-                found.append(read_pull(item))
-        return tuple(sorted(found, key=lambda pull: -pull.number))
+        pulls = [
+            graphql.seen(item, PullSeen)
+            for item in items
+            if item["head"]["ref"] == proposal.branch and graphql.is_own(item)
+        ]
+        return tuple(sorted(pulls, key=lambda pull: -pull.number))
 
 
-def read_pull(item: Json) -> BranchPull:
-    """Read a pull request."""
-    return BranchPull(
-        number=item["number"],
-        url=item["html_url"],
-        title=item.get("title") or "",
-        body=item.get("body") or "",
-        base=item["base"]["ref"],
-        head=item["head"]["sha"],
-        is_open=item["state"] == "open",
-        merged=bool(item.get("merged_at")),
-        labels=tuple(label["name"] for label in item.get("labels") or ()),
-    )
+ATTEMPTS = 3  # How often everything is looked at again when the branch moved meanwhile
 
-
-def path_of(name: str) -> str:
-    """Quote a path or the name of a branch for an address."""
-    return "/".join(map(quoted, name.split("/")))
-
-
-ATTEMPTS = 3
-
-"""How often everything is looked at again when the branch moved meanwhile."""
-
-WITHIN = 1_000_000
-
-"""Bytes of files that go into the call that makes the tree."""
+WITHIN = 1_000_000  # Bytes of files that go into the call that makes the tree
 
 
 class Proposals:
-    """Opens pull requests and keeps them up to date.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    """
+    """Opens pull requests and keeps them up to date."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
         self._reader = ProposalReader(github)
 
     def plan(self, proposal: Proposal) -> ProposalPlan:
-        """Say what `publish` would do; nothing is changed.
-
-        Raises
-        ------
-        CheckFailed
-            Other people's work stands in the way.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Say what `publish` would do; nothing is changed."""
         return self._plan(proposal, self._reader.facts(proposal))
 
     def publish(self, proposal: Proposal) -> ProposalOutcome:
         """Make the branch and its pull request propose what is wanted.
 
-        Parameters
-        ----------
-        proposal
-            What is wanted.
-
-        Returns
-        -------
-        Outcome
-            What was done.
-
-        Raises
-        ------
-        CheckFailed
-            Other people's work stands in the way: their commits on the branch, a pull request that they
-            closed or turned to another base.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+        Other people's work in the way is a `CheckFailed`: their commits on the branch, a pull request that
+        they closed or turned to another base.
         """
         for attempt in range(1, ATTEMPTS + 1):
             facts = self._reader.facts(proposal)
@@ -353,7 +269,7 @@ class Proposals:
         refs = f"/repos/{proposal.repository}/git/refs"
         if not new:
             self._github.write(
-                "PATCH", f"{refs}/heads/{path_of(proposal.branch)}", {"sha": sha, "force": False}
+                "PATCH", f"{refs}/heads/{quoted_path(proposal.branch)}", {"sha": sha, "force": False}
             )
             return
 
@@ -362,7 +278,7 @@ class Proposals:
 
         self._github.write("POST", refs, {"ref": f"refs/heads/{proposal.branch}", "sha": sha}, landed=landed)
 
-    def _open(self, root: str, proposal: Proposal) -> BranchPull:
+    def _open(self, root: str, proposal: Proposal) -> PullSeen:
         """Open the pull request, once."""
 
         def landed() -> Any:
@@ -378,7 +294,8 @@ class Proposals:
             "body": merged_body("", proposal.body),
             "draft": proposal.draft,
         }
-        return read_pull(self._github.write("POST", f"{root}/pulls", body, landed=landed))
+        made = self._github.write("POST", f"{root}/pulls", body, landed=landed)
+        return graphql.seen(made, PullSeen)
 
 
 def _text(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Read the release history, and publish tags and releases."""
+"""Read the release history and what a deployment brings, and publish tags and releases."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ApiContents, Objects, read_file
-from consdb_actions.config import CONFIG_PATH
-from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.adapters.github.contents import ApiContents, Objects, read_config
+from consdb_actions.config import Config
+from consdb_actions.deploy.model import DATALINK_FILE, DeployPlan
+from consdb_actions.deploy.plan import Holds, TicketImage, candidates, replaced_by
+from consdb_actions.deploy.tags import branch_tag
+from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.summary import read_revision
 from consdb_actions.process.board import Released, Releases
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
 from consdb_actions.release.plan import CheckState, CommitCheck, GitTag, ReleaseFacts, last_release
 from consdb_actions.release.versions import ReleasePolicy, parse_version
 
-__all__ = ["MARK", "ReleaseReader", "Releaser", "TagTakenError", "read_contents", "read_releases"]
+_LATE = timedelta(days=7)  # How much the clock of who made a commit may differ from GitHub's
 
-_LATE = timedelta(days=7)
-
-"""How much the clock of who made a commit may differ from GitHub's."""
-
-MOST_FILES = 300
-
-"""Changed files that GitHub shows of two commits; beyond, a comparison would not be whole."""
+MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 
 def read_contents(
@@ -42,7 +39,7 @@ def read_contents(
     since = graphql.moment(pages[0]["merge_base_commit"]["commit"]["committer"]["date"])
     files = _compared(pages[0], previous.commit, policy)
     if files is None:
-        contents, wanted = ApiContents(github, repository), _Migrations(policy)
+        contents, wanted = ApiContents(github, repository), policy.migrations
         files = contents.files(previous.commit, wanted), contents.files(commit, wanted)
     migrations, changed = _migrations(Objects(github, repository), *files)
     pulls = _merged(github, repository, branch, commits, since)
@@ -110,31 +107,12 @@ def _migrations(
     return tuple(added), tuple(changed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Migrations:
-    """Which files are migrations."""
-
-    policy: ReleasePolicy
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file is one."""
-        return self.policy.is_migration(path)
-
-    @property
-    def schemas(self) -> tuple[str, ...]:
-        """The patterns."""
-        return self.policy.migrations
-
-
-MARK = "Tagged by consdb-actions."
-
-"""The last line of the message of a tag that this program made."""
+MARK = "Tagged by consdb-actions."  # The last line of the message of a tag that this program made
 
 _GREEN = {"success", "neutral", "skipped"}
 
+# Events whose checks are about a commit; a schedule or a dispatch runs on whatever is newest.
 _OF_THE_COMMIT = {"push", "pull_request", "merge_group", "dynamic"}
-
-"""Events whose checks are about a commit; a schedule or a dispatch runs on whatever is newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +126,7 @@ class _Branch:
 class ReleaseReader:
     """Reads what concerns the releases of one repository.
 
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    run
-        Number of the run of GitHub Actions that this is; its own checks do not count. Empty outside of one.
+    `run` is the number of the run of GitHub Actions that this is, whose own checks do not count.
     """
 
     def __init__(self, github: GitHub, repository: str, *, run: str = "") -> None:
@@ -173,8 +144,7 @@ class ReleaseReader:
     def branch(self) -> _Branch:
         """The default branch, with its newest commit as it is when first asked for."""
         name = str(self._data["default_branch"])
-        path = "/".join(quoted(part) for part in name.split("/"))
-        return _Branch(name, self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"])
+        return _Branch(name, self._github.tip(self._repository, name))
 
     @cached_property
     def _data(self) -> Any:
@@ -186,33 +156,14 @@ class ReleaseReader:
             )
         return data
 
-    def config(self) -> bytes | None:
-        """Return the configuration file on the default branch; None where there is none.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
-        return read_file(self._github, self._repository, CONFIG_PATH, self.branch.head)
+    def config(self) -> Config:
+        """Read the configuration of the default branch."""
+        return read_config(self._github, self._repository, self.branch.name, self.branch.head)
 
     def tags(self, commit: str = "") -> tuple[GitTag, ...]:
-        """Read all tags.
+        """Read all tags: releases with the commit that they are on, others with whatever they name.
 
-        Parameters
-        ----------
-        commit
-            A commit; for releases on it, it is read as well whether this program made them.
-
-        Returns
-        -------
-        tuple
-            Those that are releases with the commit that they are on, the others with whatever they name.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        For releases on the given commit, it is read as well whether this program made them.
         """
         # Refs are current and tell the kind; the list tells the commits, and may be a moment old.
         refs = self._github.get(f"{self._root}/git/matching-refs/tags/")
@@ -230,27 +181,7 @@ class ReleaseReader:
         return tuple(found.values())
 
     def facts(self, commit: str | None, now: datetime) -> ReleaseFacts:
-        """Read what the decision about a tag rests on.
-
-        Parameters
-        ----------
-        commit
-            The commit to be tagged, 40 hexadecimal digits; None for the newest of the default branch.
-        now
-            The moment of tagging.
-
-        Returns
-        -------
-        Facts
-            What GitHub shows.
-
-        Raises
-        ------
-        InputError
-            GitHub does not know the commit.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Read what the decision about a tag on a commit rests on; None: the newest commit."""
         branch = self.branch
         sha = commit or branch.head
         contained = sha == branch.head or self._relation(sha, branch.head, sha) in ("ahead", "identical")
@@ -269,27 +200,7 @@ class ReleaseReader:
         )
 
     def contents(self, previous: GitTag | None, commit: str, policy: ReleasePolicy) -> ReleaseContents:
-        """Read what a release holds.
-
-        Parameters
-        ----------
-        previous
-            The release before; None for the first, which is not compared with anything.
-        commit
-            The commit that is released.
-        policy
-            Which files are migrations.
-
-        Returns
-        -------
-        Contents
-            Merged pull requests and migrations since then.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Read the merged pull requests and migrations of a release; the first has nothing to compare."""
         return read_contents(
             self._github, self._repository, str(self._data["default_branch"]), previous, commit, policy
         )
@@ -393,33 +304,7 @@ def _check(item: Any) -> CommitCheck:
 def read_releases(
     github: GitHub, repository: str, policy: ReleasePolicy, tickets: Sequence[str], count: int
 ) -> Releases:
-    """Read the last releases.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    policy
-        Which files are migrations.
-    tickets
-        Regular expressions of tickets.
-    count
-        How many releases.
-
-    Returns
-    -------
-    Releases
-        The newest first. What cannot be read of one release does not hide the others.
-
-    Raises
-    ------
-    GitHubError
-        The tags could not be read.
-    InputError
-        The repository has another name now.
-    """
+    """Read the newest releases; what cannot be read of one does not hide the others."""
     reader = ReleaseReader(github, repository)
     tags = reader.tags()
     versions = {tag: version for tag in tags if (version := parse_version(tag.name)) is not None}
@@ -460,15 +345,7 @@ class TagTakenError(ExternalError):
 
 
 class Releaser:
-    """Makes tags and releases in one repository; never moves or removes one.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
+    """Makes tags and releases in one repository; never moves or removes one."""
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
@@ -476,38 +353,14 @@ class Releaser:
         self._tagger: dict[str, str] | None = None
 
     def identity(self) -> str:
-        """Return the login of the token's account.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Return the login of the token's account."""
         return self._whose()["login"]
 
     def tag(self, name: str, commit: str, message: str, now: datetime) -> None:
         """Make an annotated tag: the object first, which nobody sees, then the ref.
 
-        The object depends on nothing but what is given here and the token's account, so that doing it again
-        gives the same one.
-
-        Parameters
-        ----------
-        name
-            The tag.
-        commit
-            The commit.
-        message
-            Its message.
-        now
-            Its date.
-
-        Raises
-        ------
-        TagTakenError
-            There is a tag of this name by now, and it is not this one.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        The object depends only on what is given here and the token's account, so that a repetition gives the
+        same one. Raises `TagTakenError` if another tag has this name by now.
         """
         who = self._whose()
         body = {
@@ -545,18 +398,7 @@ class Releaser:
                 ) from error
 
     def release(self, tag: str, notes: str) -> tuple[str, bool]:
-        """Make the GitHub release of a tag, unless there is one.
-
-        Returns
-        -------
-        tuple
-            The address of its page, and whether it was made now.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Make the GitHub release of a tag, unless there is one; return its address and whether it is new."""
         known = self.release_url(tag)
         if known is not None:
             return known, False
@@ -586,20 +428,11 @@ class Releaser:
 
     def release_url(self, tag: str) -> str | None:
         """Return the address of a tag's release; None when it has none."""
-        data = self._unless_missing(f"{self._root}/releases/tags/{quoted(tag)}")
+        data = self._github.find(f"{self._root}/releases/tags/{quoted(tag)}")
         return None if data is None else str(data["html_url"])
 
     def _ref(self, name: str) -> Any:
-        return self._unless_missing(f"{self._root}/git/ref/tags/{quoted(name)}")
-
-    def _unless_missing(self, path: str) -> Any:
-        """Read something; None when there is none."""
-        try:
-            return self._github.get(path)
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
+        return self._github.find(f"{self._root}/git/ref/tags/{quoted(name)}")
 
     def _whose(self) -> dict[str, str]:
         """Return login, name and address of the token's account, as GitHub writes them into commits."""
@@ -623,3 +456,103 @@ def _refused_for_good(name: str, error: GitHubError) -> GitHubError:
         "list it under release: skip: in the configuration; the next version is then taken.",
         status=error.status,
     )
+
+
+SCHEMAS = ("cdb_", "efd_")
+
+
+class DeployReader:
+    """Reads releases of consdb and of sdm_schemas."""
+
+    def __init__(self, github: GitHub) -> None:
+        self._github = github
+
+    def tags(self, repository: str, prefix: str = "") -> tuple[str, ...]:
+        """Return the names of all tags that begin so."""
+        refs = self._github.get(f"/repos/{repository}/git/matching-refs/tags/{quoted(prefix)}")
+        return tuple(ref["ref"].removeprefix("refs/tags/") for ref in refs)
+
+    def has_datalink(self, repository: str, tag: str) -> bool:
+        """Tell whether a release has datalink snippets (rule R4)."""
+        data = self._github.find(f"/repos/{repository}/releases/tags/{quoted(tag)}") or {}
+        return any(asset.get("name") == DATALINK_FILE for asset in data.get("assets") or ())
+
+    def holds(
+        self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
+    ) -> Holds:
+        """Read what a deployment brings, or why that is not known: nothing depends on it.
+
+        `patterns` are regular expressions of tickets.
+        """
+        tag = plan.request.tag
+        if not tag.is_fixed:
+            return Holds(repository)
+        try:
+            if plan.request.app == "consdb":
+                return self._release(plan, repository, policy, patterns)
+            since = replaced_by(plan)
+            if since is None:
+                return Holds(repository)
+            data = self._github.get(f"/repos/{repository}/compare/{since.text}...{tag.text}", lasting=True)
+            names = [item["filename"] for item in data.get("files") or ()]
+            schemas = {
+                name
+                for name in names
+                if name.endswith(".yaml") and name.rpartition("/")[2].startswith(SCHEMAS)
+            }
+            return Holds(repository, since.text, schemas=tuple(sorted(schemas)))
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            return Holds(repository, problem=f"{repository} could not be read (HTTP {error.status})")
+
+    def _release(
+        self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
+    ) -> Holds:
+        """Read what a release of consdb brings."""
+        reader = ReleaseReader(self._github, repository)
+        tags = {tag.name: tag for tag in reader.tags()}
+        since = replaced_by(plan, tags)
+        missing = [
+            name for name in (plan.request.tag.text, since.text if since else "") if name and name not in tags
+        ]
+        if missing:
+            return Holds(repository, problem=f"{repository} has no tag {missing[0]}")
+        if since is None:
+            return Holds(repository)
+        contents = reader.contents(tags[since.text], tags[plan.request.tag.text].commit, policy)
+        return Holds(repository, since.text, arrange(contents, patterns))
+
+    def first_week(self, image: TicketImage, repository: str) -> str:
+        """Find the first week of sdm_schemas with what a ticket's branch merged, else raise `CheckFailed`."""
+        branch = branch_tag(image.tag)
+        number, sha, day = self._merge(repository, branch)
+        tags = {
+            name for year in range(day.year - 1, day.year + 3) for name in self.tags(repository, f"w.{year}.")
+        }
+        for name in candidates(tags, day):
+            if self._github.contains(repository, name, sha):
+                return name
+        raise CheckFailed(
+            f"no week of {repository} holds pull request {number} yet, which was merged on {day}",
+            remedy="Run this again after the next weekly tag.",
+        )
+
+    def _merge(self, repository: str, branch: str) -> tuple[int, str, Any]:
+        """Return number, commit and day of the last merge of a branch."""
+        owner = repository.partition("/")[0]
+        items = self._github.items(
+            f"/repos/{repository}/pulls", {"head": f"{owner}:{branch}", "state": "all"}
+        )
+        merged = [item for item in items if item.get("merged_at") and item.get("merge_commit_sha")]
+        still_open = [item["number"] for item in items if item["state"] == "open"]
+        if still_open or not merged:
+            words = f"pull request {still_open[0]} is open" if still_open else "it has no merged pull request"
+            raise CheckFailed(
+                f"the branch {branch} of {repository} is not merged: {words}",
+                remedy="Merge it first; until then the ticket image stays.",
+            )
+        last = max(merged, key=lambda item: str(item["merged_at"]))
+        moment = graphql.moment(last["merged_at"])
+        assert moment is not None
+        return last["number"], last["merge_commit_sha"], moment.date()

@@ -1,4 +1,4 @@
-"""Read reviews and commits of a pull request, and publish the approval state."""
+"""Read a pull request, carry out the plans for it, and write its one comment (rule P2)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ContentSource, changes_at, read_file
-from consdb_actions.adapters.github.marked_comment import CommentWriter, read_comments
-from consdb_actions.approval.comment import CommentPlan, Part, own_sections
+from consdb_actions.adapters.github.contents import ApiContents, changes_at, read_config
+from consdb_actions.approval.comment import (
+    MARKER,
+    CommentPlan,
+    Part,
+    own_comments,
+    own_sections,
+    plan_comment,
+)
 from consdb_actions.approval.facts import (
     NOREPLY,
     Account,
@@ -20,147 +27,206 @@ from consdb_actions.approval.facts import (
     Commit,
     CommitChange,
     Contributor,
+    MarkedComment,
     PublishedStatus,
     ReviewState,
     Team,
     roles_of,
 )
-from consdb_actions.approval.plan import CONTEXT, ApprovalPlan, StatusPlan, recall
-from consdb_actions.approval.policy import Policy, Role
-from consdb_actions.config import CONFIG_PATH
+from consdb_actions.approval.plan import CONTEXT, PullPlan, ReactionPlan, StatusPlan, recall
+from consdb_actions.approval.policy import Role
+from consdb_actions.config import CONFIG_PATH, Config
 from consdb_actions.errors import InputError
 
-__all__ = [
-    "Gatherer",
-    "ApprovalPublisher",
-    "Shower",
-    "named_pull",
-    "open_pulls",
-    "pulls_of_commit",
-    "pulls_of_group",
-]
+PASSES = 3  # How often a write is looked at again: another run may have written at the same time
 
-_IN_MESSAGE = re.compile(r"(?:^Merge pull request |\()#([1-9][0-9]{0,8})\b")
-
-PolicyReader = Callable[[bytes | None, str], Policy]
-
-"""Makes a policy of the configuration file's bytes (None: there is none) and of its name for messages."""
+_MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-def named_pull(github: GitHub, root: str, number: int) -> Any:
-    """Read a pull request that somebody named; a number that is not there is a mistake of theirs."""
-    try:
-        return github.get(f"{root}/pulls/{number}")
-    except GitHubError as error:
-        if error.status != 404:
-            raise
-        raise InputError(
-            f"{root.removeprefix('/repos/')} has no pull request {number}",
-            remedy="Check --repo and the number. A token that cannot see the repository gets this answer.",
-        ) from error
+def marked_comments(items: Iterable[Any], trusts: Callable[[Account], bool]) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, whoever wrote them; `trusts` decides on members."""
+    found = []
+    for item in items:
+        body, at = item.get("body") or "", graphql.moment(item.get("created_at"))
+        if at is not None and body.lstrip().startswith(MARKER):
+            author = graphql.account(item.get("user"))
+            is_member = item.get("author_association") in _MEMBERS
+            trusted = is_member and author is not None and not author.bot and trusts(author)
+            found.append(MarkedComment(item["id"], author, at, body, trusted))
+    return tuple(found)
 
 
-class Gatherer:
-    """Reads the facts of pull requests of one repository.
+def read_comments(github: GitHub, repository: str, items: Iterable[Any]) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, and whose author could edit one of ours."""
 
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    contents
-        Where schema files come from.
-    read_policy
-        Makes a policy of the configuration file.
-    policy
-        A policy to use instead of the base branch's, with the name of its source.
+    def trusts(author: Account) -> bool:
+        if author.login.casefold() == github.viewer().casefold():
+            return True
+        path = f"/repos/{repository}/collaborators/{quoted(author.login)}/permission"
+        found = github.find(path, missing=(403, 404))
+        return found is not None and found["permission"] in ("admin", "write")
+
+    return marked_comments(items, trusts)
+
+
+def read_sections(github: GitHub, repository: str, number: int) -> dict[Part, str]:
+    """Read our comment where our own account is not known, since there may be no token of it.
+
+    Only an app that is installed in the repository comments as a bot, and a person whose token this program
+    uses is a member.
+    """
+    items = github.items(f"/repos/{repository}/issues/{number}/comments")
+    return own_sections(marked_comments(items, lambda account: True), Account(""))
+
+
+class CommentWriter:
+    """Writes sections of the comment on pull requests of one repository.
+
+    `refusal` says why this token cannot change the comment that is there; a second one is not made.
     """
 
-    def __init__(
-        self,
-        github: GitHub,
-        repository: str,
-        contents: ContentSource,
-        read_policy: PolicyReader,
-        policy: tuple[Policy, str] | None = None,
-    ) -> None:
+    def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
         self._repository = repository
         self._root = f"/repos/{repository}"
-        self._contents = contents
-        self._read_policy = read_policy
-        self._policy = policy
+        self._written: dict[int, MarkedComment] = {}
+        self.refusal = ""
+
+    def settle(self, number: int, section: Part, text: str, *, create: bool = True) -> None:
+        """Write a section, and repeat until nothing changes."""
+        for _ in range(PASSES):
+            if self.refusal or not self.write(number, section, text, create=create):
+                return
+
+    def write(self, number: int, section: Part, text: str, *, create: bool = True) -> bool:
+        """Write a section, merge further comments of ours, and tell whether anything had to change.
+
+        The other sections are read just before the write: another flow may have changed them.
+        """
+        identity, comments = Account(self._github.viewer()), self._read(number)
+        plan = plan_comment(comments, identity, section, text, create=create)
+        if plan is None:
+            return False
+        if plan.id is None:
+            self._post(number, plan, identity)
+            return True
+        authors = {item.id: item.author for item in comments}
+        for comment in (plan.id, *plan.extra):
+            if not self.refusal:
+                self._change(comment, plan, None if identity.same_as(authors[comment]) else authors[comment])
+        return True
+
+    def _change(self, comment: int, plan: CommentPlan, other: Account | None) -> None:
+        """Write or remove a comment; that one of another account of ours takes no change is a refusal."""
+        path = f"{self._root}/issues/comments/{comment}"
+        try:
+            if comment == plan.id:
+                self._github.write("PATCH", path, {"body": plan.body})
+            else:
+                self._github.write("DELETE", path)
+        except GitHubError as error:
+            if error.status == 404:
+                self._written = {key: item for key, item in self._written.items() if item.id != comment}
+            elif error.status == 403 and "locked" not in error.cause and other is not None:
+                self.refusal = f"this token cannot change the comment that {other.login} wrote: {path}"
+            else:
+                raise
+
+    def _post(self, number: int, plan: CommentPlan, identity: Account) -> None:
+        def landed() -> Any:
+            own = own_comments(self._read(number), identity)
+            return {"id": own[0].id} if own else None
+
+        path = f"{self._root}/issues/{number}/comments"
+        done = self._github.write("POST", path, {"body": plan.body}, landed=landed)
+        for comment in marked_comments([done], lambda account: True):
+            self._written[number] = comment
+
+    def _read(self, number: int) -> tuple[MarkedComment, ...]:
+        items = self._github.items(f"{self._root}/issues/{number}/comments")
+        found = read_comments(self._github, self._repository, items)
+        # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
+        mine = self._written.get(number)
+        return found if mine is None or any(item.id == mine.id for item in found) else (*found, mine)
+
+
+_IN_MESSAGE = re.compile(r"(?:^Merge pull request |\()#([1-9][0-9]{0,8})\b")
+
+
+class PullReader:
+    """Reads pull requests of one repository.
+
+    A given `config`, with its source, replaces that of the base branch. `identity` is our own account; the
+    publisher learns more of it than its login.
+    """
+
+    def __init__(self, github: GitHub, repository: str, config: tuple[Config, str] | None = None) -> None:
+        self._github = github
+        self._repository = repository
+        self._root = f"/repos/{repository}"
+        self._contents = ApiContents(github, repository)
+        self._config = config
         self._accounts: dict[str, Account | None] = {}
         self.identity: Account | None = None
 
-    def gather(self, number: int, now: datetime, *, base: str = "") -> ApprovalFacts:
-        """Read the facts of one pull request.
+    def approvals(self, number: int, now: datetime, *, base: str = "") -> ApprovalFacts:
+        """Read what the approvals of one pull request rest on.
 
-        Parameters
-        ----------
-        number
-            The pull request.
-        now
-            The moment for which designations are looked at.
-        base
-            The commit that the pull request is held against; the tip of its base branch by default, which
-            for a merged one holds the change already.
-
-        Returns
-        -------
-        Facts
-            What GitHub shows.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. A team that cannot be read is none of
-            these: it is a fact (rule A6).
-        InputError
-            The policy of the base branch is wrong.
+        `base` is the commit that it is compared with: the tip of its base branch by default, which for a
+        merged one holds the change already. A team that cannot be read is a fact, not an error (rule A6).
         """
         if self.identity is None:
             self.identity = Account(self._github.viewer())
-        data = named_pull(self._github, self._root, number)
-        if not base:
-            branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
-            base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
+        data = self._pull(number)
+        base = base or self._github.tip(self._repository, data["base"]["ref"])
         pull = graphql.pull_request(data, base)
-        policy, source = self._policy or self._policy_at(base, pull.base_branch)
+        config, source = self._config_at(pull.base_branch, base)
         facts = ApprovalFacts(
             repository=self._repository,
             html_url=data["base"]["repo"]["html_url"],
             now=now,
             identity=self.identity,
             pull=pull,
-            policy=policy,
+            policy=config.approvals,
             policy_source=source,
             reviews=graphql.reviews(self._github.items(f"{self._root}/pulls/{number}/reviews")),
             timeline=graphql.timeline(self._github.items(f"{self._root}/issues/{number}/timeline")),
-            comments=read_comments(
-                self._github, self._repository, self._github.items(f"{self._root}/issues/{number}/comments")
-            ),
-            status=self._status(pull.head),
+            marked=read_comments(self._github, self._repository, self._comments(number)),
+            status=self._status(pull.head, CONTEXT),
         )
-        head = changes_at(self._contents, base, pull.head, policy)
+        head = changes_at(self._contents, base, pull.head, config.approvals.schemas)
         if not head.problem and not head.changes:
             return replace(facts, changes=(head,))
         facts = self._with_people(facts)
         return self._with_commits(replace(facts, changes=(*self._reviewed(facts), head)))
 
-    def _policy_at(self, base: str, branch: str) -> tuple[Policy, str]:
-        """Read the policy of the base branch: what the pull request itself says does not count (rule A8)."""
-        data = read_file(self._github, self._repository, CONFIG_PATH, base)
-        place = f"{CONFIG_PATH} of {branch}"
-        source = place if data is not None else f"default: {branch} has no {CONFIG_PATH}"
-        return self._read_policy(data, place), source
+    def _pull(self, number: int) -> Any:
+        """Read a pull request that somebody named; a number that is not there is a mistake of theirs."""
+        try:
+            return self._github.get(f"{self._root}/pulls/{number}")
+        except GitHubError as error:  # which a run over all pull requests reports instead
+            if error.status != 404:
+                raise
+            raise InputError(
+                f"{self._repository} has no pull request {number}",
+                remedy="Check --repo and the number. A token that cannot see the repository gets it, too.",
+            ) from error
 
-    def _status(self, head: str) -> PublishedStatus | None:
-        """Read the newest status with our context; GitHub lists the newest first."""
+    def _config_at(self, branch: str, commit: str = "") -> tuple[Config, str]:
+        """Read the configuration of a base branch: the pull request's own does not count (rule A8)."""
+        if self._config is not None:
+            return self._config
+        config = read_config(self._github, self._repository, branch, commit)
+        return config, config.source or f"default: nothing is set in {CONFIG_PATH} of {branch}"
+
+    def _comments(self, number: int) -> list[Any]:
+        return self._github.items(f"{self._root}/issues/{number}/comments")
+
+    def _status(self, head: str, context: str) -> PublishedStatus | None:
+        """Read the newest status with a context; GitHub lists the newest first."""
         for page in self._github.pages(f"{self._root}/commits/{head}/statuses"):
             for item in page:
-                if item["context"] == CONTEXT:
+                if item["context"] == context:
                     return graphql.status(item)
         return None
 
@@ -184,13 +250,7 @@ class Gatherer:
         return replace(facts, teams=teams, accounts=tuple(accounts), unknown_people=tuple(unknown))
 
     def team(self, name: str) -> Team:
-        """Read the active members of a team; that it cannot be read is a fact of its own (rule A6).
-
-        Parameters
-        ----------
-        name
-            ``org/slug``.
-        """
+        """Read the active members of a team `org/slug`; that it cannot be read is a fact (rule A6)."""
         org, _, slug = name.partition("/")
         try:
             items = self._github.items(f"/orgs/{quoted(org)}/teams/{quoted(slug)}/members")
@@ -214,12 +274,7 @@ class Gatherer:
     def _account(self, login: str) -> Account | None:
         """Read an account by its login, once in a run; None when there is none (any more)."""
         if login not in self._accounts:
-            try:
-                self._accounts[login] = graphql.account(self._github.get(f"/users/{quoted(login)}"))
-            except GitHubError as error:
-                if error.status != 404:
-                    raise
-                self._accounts[login] = None
+            self._accounts[login] = graphql.account(self._github.find(f"/users/{quoted(login)}"))
         return self._accounts[login]
 
     def _reviewed(self, facts: ApprovalFacts) -> list[CommitChange]:
@@ -227,7 +282,7 @@ class Gatherer:
 
         What an earlier run wrote into the comment stands in for commits that are gone (rule A2).
         """
-        stored = own_sections(facts.comments, facts.identity).get(Part.APPROVALS, "")
+        stored = own_sections(facts.marked, facts.identity).get(Part.APPROVALS, "")
         remembered = {change.sha: change for change in recall(stored)}
         shas: dict[str, None] = {}
         for review in facts.reviews:
@@ -238,7 +293,7 @@ class Gatherer:
                 shas[review.commit] = None
         found = []
         for sha in shas:
-            change = changes_at(self._contents, facts.pull.base, sha, facts.policy)
+            change = changes_at(self._contents, facts.pull.base, sha, facts.policy.schemas)
             found.append(remembered.get(sha, change) if change.problem else change)
         return found
 
@@ -289,11 +344,23 @@ class Gatherer:
         """Tell whether a merge left the pull request's change as it was, as "Update branch" does."""
         if len(item["parents"]) != 2:
             return False
-        merged = changes_at(self._contents, facts.pull.base, item["sha"], facts.policy)
-        before = changes_at(self._contents, facts.pull.base, item["parents"][0]["sha"], facts.policy)
+        merged = changes_at(self._contents, facts.pull.base, item["sha"], facts.policy.schemas)
+        before = changes_at(self._contents, facts.pull.base, item["parents"][0]["sha"], facts.policy.schemas)
         if merged.problem or before.problem:
             return False
         return merged.changes == before.changes
+
+
+class ApprovalReader(PullReader):
+    """Reads the facts of the approvals."""
+
+    def followed(self, now: datetime) -> list[int]:
+        """List no merged pull request: its approvals do not change."""
+        return []
+
+    def read(self, number: int, now: datetime) -> ApprovalFacts:
+        """Read one pull request."""
+        return self.approvals(number, now)
 
 
 def open_pulls(github: GitHub, repository: str) -> list[int]:
@@ -338,24 +405,11 @@ def _has_part(commit: Commit, accounts: list[Account]) -> bool:
     return any(account.same_as(person.account) for person in commit.contributors for account in accounts)
 
 
-class Shower:
-    """Writes statuses and comments of one repository. Each step can be repeated without harm.
+class PullPublisher:
+    """Writes to the pull requests of one repository. Each step can be repeated without harm.
 
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-
-    Attributes
-    ----------
-    identity
-        Our own account, as GitHub showed it with what we wrote last.
-    warnings
-        What could not be done and does not matter enough to fail.
-    silent
-        Whether no comment can be written: status and labels do not depend on it.
+    `identity` is our own account as GitHub showed it last. `warnings` are what could not be done and does not
+    matter enough to fail.
     """
 
     def __init__(self, github: GitHub, repository: str) -> None:
@@ -364,7 +418,41 @@ class Shower:
         self._comments = CommentWriter(github, repository)
         self.identity: Account | None = None
         self.warnings: list[str] = []
-        self.silent = False
+        self.silent = False  # no comment can be written: statuses and labels do not depend on it
+        self._asking = True  # False once somebody could not be asked: trying again would fail again
+
+    def possible(self, plan: PullPlan) -> PullPlan:
+        """Leave out of a plan what has turned out to be impossible."""
+        if self.silent:
+            plan = replace(plan, comment=None, reactions=())
+        return plan if self._asking else replace(plan, ask_people=(), ask_teams=())
+
+    def publish(self, plan: PullPlan, identity: Account) -> None:
+        """Carry out a plan; a run that fails is continued by the next one.
+
+        The status comes first, because merging hangs on it, and the comment after the reactions, because it
+        remembers them.
+        """
+        self.identity = identity
+        issue = f"{self._root}/issues/{plan.number}"
+        if plan.status is not None:
+            self.set_status(plan.status)
+        for label in plan.labels_remove:
+            self._unless_gone("DELETE", f"{issue}/labels/{quoted(label)}")
+        for role in plan.labels_add:
+            self._ensure_label(role)
+        if plan.labels_add:
+            labels = [role.label for role in plan.labels_add]
+            self._github.write("POST", f"{issue}/labels", {"labels": labels})
+        for reaction in plan.reactions:
+            self._unless_locked(plan.number, partial(self._react, reaction))
+        if (comment := plan.comment) is not None:
+            write = partial(self._comments.write, plan.number, comment.section, comment.text, create=True)
+            self._unless_locked(plan.number, write)
+            if self._comments.refusal and not self.silent:
+                self.silent = True
+                self.warnings.append(self._comments.refusal)
+        self._ask(plan)
 
     def set_status(self, status: StatusPlan) -> None:
         """Set a commit status, once."""
@@ -386,17 +474,10 @@ class Shower:
         self._learn(done.get("creator"))
 
     def set_group_status(self, sha: str, context: str, verdicts: Sequence[tuple[str, str, str]]) -> None:
-        """Set the status of a group in the merge queue (rule A11).
+        """Set the status of a group in the merge queue, of which `sha` is the head (rule A11).
 
-        Parameters
-        ----------
-        sha
-            The head of the group.
-        context
-            The name of the status.
-        verdicts
-            State, text and address for each pull request. What is not a success now is a failure: the queue
-            would wait for it.
+        `verdicts` are state, text and address for each pull request. What is not a success now is a failure:
+        the queue would wait for it.
         """
         missing = ("failure", "No pull request is known for this group", "")
         order = ("error", "failure", "pending", "success")
@@ -404,18 +485,7 @@ class Shower:
         state = "failure" if state == "pending" else state
         self.set_status(StatusPlan(sha, state, words, url, context))
 
-    def write_comment(self, number: int, comment: CommentPlan | None) -> None:
-        """Write our section; that the comment or the conversation takes no changes is a warning."""
-        if comment is None:
-            return
-        self.unless_locked(
-            number, lambda: self._comments.write(number, comment.section, comment.text, create=True)
-        )
-        if self._comments.refusal and not self.silent:
-            self.silent = True
-            self.warnings.append(self._comments.refusal)
-
-    def unless_locked(self, number: int, act: Callable[[], object]) -> None:
+    def _unless_locked(self, number: int, act: Callable[[], object]) -> None:
         """Comment or react; that the conversation is locked is a warning."""
         if self.silent:
             return
@@ -427,7 +497,7 @@ class Shower:
             self.silent = True
             self.warnings.append(f"the conversation of pull request {number} is locked; it gets no comment")
 
-    def unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
+    def _unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
         """Change something that somebody else may have removed meanwhile."""
         try:
             self._github.write(verb, path, body)
@@ -443,65 +513,29 @@ class Shower:
         """Take our own account from an answer."""
         self.identity = graphql.account(user) or self.identity
 
+    def _react(self, reaction: ReactionPlan) -> None:
+        """Set a reaction; GitHub keeps one of each kind for each account."""
+        path = f"{self._root}/issues/comments/{reaction.comment}/reactions"
+        try:
+            done = self._github.write("POST", path, {"content": reaction.content})
+            self._learn(done.get("user"))
+            if reaction.instead_of:
+                for item in self._others(path, reaction.instead_of):
+                    self._unless_gone("DELETE", f"{path}/{item['id']}")
+        except GitHubError as error:
+            # Somebody removed the comment meanwhile.
+            if error.status != 404:
+                raise
 
-class ApprovalPublisher(Shower):
-    """Writes to the pull requests of one repository.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-
-    Attributes
-    ----------
-    asking
-        False once somebody could not be asked for a review: trying again would fail again.
-    """
-
-    def __init__(self, github: GitHub, repository: str) -> None:
-        super().__init__(github, repository)
-        self.asking = True
-
-    def publish(self, plan: ApprovalPlan, identity: Account) -> None:
-        """Carry out a plan; the status comes first, because merging hangs on it.
-
-        Parameters
-        ----------
-        plan
-            The changes to make.
-        identity
-            Our own account.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-        """
-        self.identity = identity
-        issue = f"{self._root}/issues/{plan.number}"
-        if plan.status is not None:
-            self.set_status(plan.status)
-        for label in plan.labels_remove:
-            self.unless_gone("DELETE", f"{issue}/labels/{quoted(label)}")
-        for role in plan.labels_add:
-            self._ensure_label(role)
-        if plan.labels_add:
-            labels = [role.label for role in plan.labels_add]
-            self._github.write("POST", f"{issue}/labels", {"labels": labels})
-        self.write_comment(plan.number, plan.comment)
-        if self.asking:
-            self._ask(plan)
+    def _others(self, path: str, content: str) -> list[Any]:
+        """List our reactions of one kind to a comment."""
+        return [
+            item for item in self._github.items(path, {"content": content}) if self._ours(item.get("user"))
+        ]
 
     def _ensure_label(self, role: Role) -> None:
         """Make a role's label with its colour when the repository does not have it."""
-        try:
-            self._github.get(f"{self._root}/labels/{quoted(role.label)}")
-        except GitHubError as error:
-            if error.status != 404:
-                raise
-        else:
+        if self._github.find(f"{self._root}/labels/{quoted(role.label)}") is not None:
             return
         body = {"name": role.label, "color": role.color, "description": f"Approved for {role.title}"[:100]}
         try:
@@ -511,7 +545,7 @@ class ApprovalPublisher(Shower):
             if error.status != 422 or "already_exists" not in error.cause:
                 raise
 
-    def _ask(self, plan: ApprovalPlan) -> None:
+    def _ask(self, plan: PullPlan) -> None:
         """Ask for reviews; that somebody cannot be asked is a warning."""
         path = f"{self._root}/pulls/{plan.number}/requested_reviewers"
         for people, teams in ((plan.ask_people, ()), *(((), (name,)) for name in plan.ask_teams)):
@@ -541,7 +575,7 @@ class ApprovalPublisher(Shower):
 
     def _warn(self, who: str) -> None:
         """Note that somebody could not be asked."""
-        self.asking = False
+        self._asking = False
         self.warnings.append(
             f"{who} could not be asked for a review; the token or their access does not allow it"
         )
