@@ -26,7 +26,7 @@ from consdb_actions.adapters.yaml_tree import MAX_PROBLEMS
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, WrongValueError
 
-__all__ = ["Place", "facts_json", "load_facts", "typed"]
+__all__ = ["Place", "load_facts", "typed"]
 
 T = TypeVar("T")
 
@@ -79,11 +79,6 @@ def load_facts(kind: type[T], path: Path) -> T:
             remedy="Give a file that --dump-facts of this version wrote.",
         )
     return typed(kind, values, source=str(path))
-
-
-def facts_json(facts: Any) -> dict[str, Any]:
-    """Return facts as JSON values, with their format's name."""
-    return {"format": facts.FORMAT, **forms.as_json(facts, sparse=True)}
 
 
 def _resolve(kind: Any, location: Place) -> tuple[list[str | int], Any, list[str]]:

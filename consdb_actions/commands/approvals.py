@@ -259,13 +259,13 @@ def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
 def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
     """Write the facts of one pull request; a file holds one."""
     from consdb_actions.adapters.files import write_all
-    from consdb_actions.adapters.typed_files import facts_json
+    from consdb_actions.forms import as_json
 
     if len(facts) != 1:
         raise InputError(
             f"--dump-facts writes one pull request, and there are {len(facts)}", remedy="Name one with --pr."
         )
-    write_all({path: json.dumps(facts_json(facts[0]), indent=1) + "\n"}, overwrite=True)
+    write_all({path: json.dumps(as_json(facts[0], sparse=True), indent=1) + "\n"}, overwrite=True)
 
 
 def _read_policy(data: bytes | None, place: str) -> Policy:

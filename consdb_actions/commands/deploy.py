@@ -217,25 +217,26 @@ def drift_command(
     quiet = output_format == "json" or Runner.from_environ(os.environ).on_runner
     with progress_display(quiet=quiet) as progress:
         if phalanx is not None:
-            drift, source = look(phalanx, policy, ref, today, given, consdb, progress)
+            drift, _ = look(phalanx, policy, ref, today, given, consdb, progress)
         else:
             with github_session() as github:
-                drift, source = look(github, policy, ref, today, given, consdb, progress)
-    _show_drift(drift, source, today, output_format)
+                drift, _ = look(github, policy, ref, today, given, consdb, progress)
+    _show_drift(drift, output_format)
     return 1 if drift.at_least(Severity[level.upper()]) else 0
 
 
-def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -> None:
+def _show_drift(drift: TagDrift, output_format: str) -> None:
     from consdb_actions.adapters.runner import Runner
+    from consdb_actions.forms import as_json
     from consdb_actions.report import drift as drift_report
 
-    markdown = drift_report.render_markdown(drift, source, today)
+    markdown = drift_report.render_markdown(drift)
     if output_format == "json":
-        click.echo(json.dumps(drift_report.render_json(drift, source, today), indent=2))
+        click.echo(json.dumps(as_json(drift), indent=2))
     elif output_format == "markdown":
         click.echo(markdown)
     else:
-        show(drift_report.render_text(drift, source, today, paint))
+        show(drift_report.render_text(drift, paint))
     runner = Runner.from_environ(os.environ)
     runner.output("findings", str(len(drift.findings)))
     runner.output("errors", str(len(drift.at_least(Severity.ERROR))))
@@ -285,15 +286,16 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
 def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.deploy_run import refusal
+    from consdb_actions.forms import as_json
     from consdb_actions.report import deploy as report
 
     runner = Runner.from_environ(os.environ)
-    runner.output("action", shown.action or "refused")
+    runner.output("action", shown.action)
     runner.output("number", str(shown.number or ""))
     runner.output("url", shown.url)
     refused = shown.plan is not None and bool(shown.plan.refusals)
     if options["output_format"] == "json":
-        click.echo(json.dumps(report.render_json(shown), indent=2))
+        click.echo(json.dumps(as_json(shown), indent=2))
     elif options["output_format"] == "markdown":
         click.echo(report.render_markdown(shown))
     elif not (refused and write):

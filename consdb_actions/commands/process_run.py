@@ -20,16 +20,16 @@ from consdb_actions.adapters.github.contents import ApiContents, CloneContents, 
 from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
 from consdb_actions.adapters.github.process_facts import Settings
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.typed_files import facts_json
 from consdb_actions.approval.policy import Policy
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import DEFAULT_CONFIG, Config
 from consdb_actions.errors import InputError
+from consdb_actions.forms import as_json
 from consdb_actions.process.facts import ProcessFacts
-from consdb_actions.process.plan import CommentRequests, ProcessPlan, make_plan, requests_of
+from consdb_actions.process.plan import CommentRequests, ProcessPlan, ProcessReport, make_plan, requests_of
 from consdb_actions.process.states import Progress, progress_of
 from consdb_actions.process.summary import readiness
-from consdb_actions.report.process import render_comment, render_json, render_text
+from consdb_actions.report.process import render_comment, render_text
 from consdb_actions.schema.findings import ViewOf
 
 __all__ = ["ProcessResult", "make_gatherer", "settings_of", "show_results", "sync_pull"]
@@ -121,9 +121,9 @@ def show_results(results: Sequence[ProcessResult], options: Mapping[str, Any]) -
                 f"--dump-facts writes one pull request, and there are {len(results)}",
                 remedy="Name one with --pr.",
             )
-        text = json.dumps(facts_json(results[0].facts), indent=1) + "\n"
+        text = json.dumps(as_json(results[0].facts, sparse=True), indent=1) + "\n"
         write_all({options["dump_facts"]: text}, overwrite=True)
-    rendered = [render_json(result.facts, result.progress) for result in results]
+    rendered = [as_json(ProcessReport(result.facts, result.progress)) for result in results]
     if options["output_format"] == "json":
         click.echo(json.dumps(rendered[0] if len(rendered) == 1 else rendered, indent=2))
     for result in results:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
+from typing import ClassVar
 
 from consdb_actions.deploy.model import ALWAYS, DeployPolicy, Slot, Values, short_names, slots
 from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
+from consdb_actions.forms import Public
 
 __all__ = [
     "TagDrift",
@@ -98,8 +100,12 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentTag:
+class ComponentTag(Public):
     """The tag of a component in an environment."""
+
+    PUBLIC: ClassVar[str] = (
+        "app environment component tag=tag.text kind=tag.kind enabled since=since.day commit=since.commit"
+    )
 
     app: str
     environment: str
@@ -115,8 +121,10 @@ class ComponentTag:
 
 
 @dataclass(frozen=True, slots=True)
-class DriftFinding:
+class DriftFinding(Public):
     """A problem of one or more components in an environment."""
+
+    PUBLIC: ClassVar[str] = "severity=severity.word kind app environment components text"
 
     severity: Severity
     kind: str
@@ -127,12 +135,17 @@ class DriftFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class TagDrift:
+class TagDrift(Public):
     """Deployed tags and the findings on them, worst first."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/drift/1"
+    PUBLIC: ClassVar[str] = "source day newest released standings findings"
 
     standings: tuple[ComponentTag, ...]
     findings: tuple[DriftFinding, ...]
     newest: Mapping[str, ImageTag]  # the release to compare with, by application
+    day: date  # in UTC; days are counted up to it
+    source: str = ""  # where the values files come from
     released: tuple[str, ...] = ()  # applications compared with the newest release, not the newest in use
 
     def newest_words(self, app: str) -> str:
@@ -164,7 +177,11 @@ def standings(
 
 
 def find_drift(
-    policy: DeployPolicy, seen: Sequence[ComponentTag], today: date, release: ImageTag | None = None
+    policy: DeployPolicy,
+    seen: Sequence[ComponentTag],
+    today: date,
+    release: ImageTag | None = None,
+    source: str = "",
 ) -> TagDrift:
     """Compare environments with the newest release and with each other.
 
@@ -193,7 +210,7 @@ def find_drift(
     places = {name: number for number, name in enumerate(policy.environments)}
     merged = _merged(found, seen)
     merged.sort(key=lambda item: (-item.severity, item.app, places.get(item.environment, 99), item.kind))
-    return TagDrift(tuple(seen), tuple(merged), newest, released)
+    return TagDrift(tuple(seen), tuple(merged), newest, today, source, released)
 
 
 def _by_tag(policy: DeployPolicy, item: ComponentTag, today: date) -> DriftFinding | None:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.forms import Form, unique
+from consdb_actions.forms import Form, Public, unique
 
 __all__ = [
     "NextVersion",
@@ -48,12 +48,17 @@ class CalendarVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class NextVersion:
+class NextVersion(Public):
     """The next version and its reason."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/release-next/1"
+    PUBLIC: ClassVar[str] = "source moment version=version.text newest=newest.text reason"
 
     version: CalendarVersion
     newest: CalendarVersion | None  # existing version; None before the first
     reason: str  # as a sentence
+    moment: datetime  # of tagging, in UTC
+    source: str = ""  # repository or clone of the tags
 
 
 def parse_version(tag: str) -> CalendarVersion | None:
@@ -110,7 +115,7 @@ def next_version(
         reason = f"the newest is {last}, and {now_words}: number {number} of the month"
     else:
         reason = f"the newest is {last}, and {now_words}: the first of the month"
-    return NextVersion(version, last, reason + passed_over)
+    return NextVersion(version, last, reason + passed_over, moment)
 
 
 def _name(moment: datetime) -> str:

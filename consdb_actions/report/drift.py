@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
-from typing import Any
 
 from consdb_actions.deploy.drift import ComponentTag, DriftFinding, Severity, TagDrift
 from consdb_actions.report.markdown import code, details, escape, printable, prose, table
 
-__all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
-
-FORMAT = "consdb-actions/drift/1"
+__all__ = ["render_markdown", "render_text"]
 
 Paint = Callable[[str, str], str]  # Colours a text: the text, and ``error``, ``warning`` or ``dim``
 
@@ -19,9 +15,9 @@ _MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ
 _PLAIN = {Severity.ERROR: "!!", Severity.WARNING: "!"}
 
 
-def render_text(drift: TagDrift, source: str, today: date, paint: Paint = lambda text, _: text) -> str:
+def render_text(drift: TagDrift, paint: Paint = lambda text, _: text) -> str:
     """Write the report for a terminal: a line for each environment, then one for each finding."""
-    lines = [printable(f"{today}: {source}")]
+    lines = [printable(f"{drift.day}: {drift.source}")]
     marks = _worst(drift)
     for app, components in _components(drift).items():
         lines += ["", ": ".join(filter(None, (app, drift.newest_words(app))))]
@@ -53,9 +49,9 @@ def render_text(drift: TagDrift, source: str, today: date, paint: Paint = lambda
     return "\n".join(lines)
 
 
-def render_markdown(drift: TagDrift, source: str, today: date) -> str:
+def render_markdown(drift: TagDrift) -> str:
     """Render the report as Markdown."""
-    blocks = [f"## What runs where, {today}", f"From {escape(source)}. {_summary(drift)}"]
+    blocks = [f"## What runs where, {drift.day}", f"From {escape(drift.source)}. {_summary(drift)}"]
     marks = _worst(drift)
     for app, components in _components(drift).items():
         blocks.append(f"### {escape(', '.join(filter(None, (app, drift.newest_words(app)))))}")
@@ -90,41 +86,6 @@ def render_markdown(drift: TagDrift, source: str, today: date) -> str:
         folded = items[0].severity is Severity.INFO
         blocks.append(details(f"{title} ({len(items)})", body) if folded else f"### {title}\n\n{body}")
     return "\n\n".join(blocks)
-
-
-def render_json(drift: TagDrift, source: str, today: date) -> dict[str, Any]:
-    """Return the report as JSON data, described by ``schemas/drift.schema.json``."""
-    return {
-        "format": FORMAT,
-        "source": source,
-        "day": str(today),
-        "newest": {app: tag.text for app, tag in drift.newest.items()},
-        "released": list(drift.released),
-        "standings": [
-            {
-                "app": item.app,
-                "environment": item.environment,
-                "component": item.component,
-                "tag": item.tag.text,
-                "kind": item.tag.kind.value,
-                "enabled": item.enabled,
-                "since": None if item.since is None else str(item.since.day),
-                "commit": None if item.since is None else item.since.commit,
-            }
-            for item in drift.standings
-        ],
-        "findings": [
-            {
-                "severity": item.severity.word,
-                "kind": item.kind,
-                "app": item.app,
-                "environment": item.environment,
-                "components": list(item.components),
-                "text": item.text,
-            }
-            for item in drift.findings
-        ],
-    }
 
 
 def _components(drift: TagDrift) -> dict[str, list[str]]:
