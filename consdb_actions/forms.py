@@ -45,7 +45,7 @@ STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 """Pydantic's configuration of whole files; the dataclasses in them inherit it."""
 
 
-OUTPUT = {**STRICT, "use_attribute_docstrings": True, "json_schema_serialization_defaults_required": True}
+OUTPUT = {**STRICT, "use_attribute_docstrings": True}
 """Pydantic's configuration of reports, where every key is present."""
 
 
@@ -225,7 +225,6 @@ def json_schema(kind: type[Any], generator: type[GenerateJsonSchema] | None = No
         schema |= schema["$defs"].pop(schema.pop("$ref").rpartition("/")[2])
     if hasattr(kind, "FORMAT"):
         schema["properties"] = {"format": {"const": kind.FORMAT}, **schema["properties"]}
-        schema["required"] = ["format", *schema["required"]]
     stack: list[Any] = [schema]
     while stack:
         part = stack.pop()
@@ -236,6 +235,8 @@ def json_schema(kind: type[Any], generator: type[GenerateJsonSchema] | None = No
                 del part["title"]
             if not isinstance(part.get("default", ""), str | bool | int):
                 del part["default"]
+            if reported and isinstance(part.get("properties"), dict) and part.get("type") == "object":
+                part |= {"required": list(part["properties"]), "additionalProperties": False}
             if "patternProperties" in part:
                 part["additionalProperties"] = False
             stack.extend(part.values())

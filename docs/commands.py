@@ -17,27 +17,50 @@ from typing import Any
 import click
 from pydantic.json_schema import GenerateJsonSchema
 
+from consdb_actions.approval.evaluate import ApprovalReport
 from consdb_actions.cli import cli
+from consdb_actions.commands.migrations_plan import SectionMatrix
+from consdb_actions.commands.migrations_source import SourceReport
 from consdb_actions.config import ConfigFile
 from consdb_actions.deploy.drift import TagDrift
 from consdb_actions.forms import json_schema
+from consdb_actions.lint.finding import LintResult
 from consdb_actions.migration.outcome import RunOutcome
+from consdb_actions.process.apply_facts import ApplyOutcome
 from consdb_actions.process.board import Board
 from consdb_actions.process.plan import ProcessReport
+from consdb_actions.process.rehearsal import Rehearsal
+from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.publication.plan import Publication
 from consdb_actions.release.versions import NextVersion
 from consdb_actions.report.deploy import Shown
+from consdb_actions.report.preview import Preview
+from consdb_actions.report.process_efd import EfdReport
 from consdb_actions.report.release import ReleaseOutcome
 
 TARGET = Path(__file__).with_name("commands.md")
+REPORTS: dict[str, type] = {
+    "apply": ApplyOutcome,
+    "approvals": ApprovalReport,
+    "board": Board,
+    "deploy": Shown,
+    "drift": TagDrift,
+    "generation": RunOutcome,
+    "lint": LintResult,
+    "migration-plan": SectionMatrix,
+    "migration-source": SourceReport,
+    "preview": Preview,
+    "process": ProcessReport,
+    "process-efd": EfdReport,
+    "publication": Publication,
+    "rehearsal": Rehearsal,
+    "release": ReleaseOutcome,
+    "release-next": NextVersion,
+    "runbook": Runbook,
+}
 SCHEMAS: dict[str, type] = {
     "config": ConfigFile,
-    "schemas/board": Board,
-    "schemas/deploy": Shown,
-    "schemas/drift": TagDrift,
-    "schemas/generation": RunOutcome,
-    "schemas/process": ProcessReport,
-    "schemas/release": ReleaseOutcome,
-    "schemas/release-next": NextVersion,
+    **{f"schemas/{name}": kind for name, kind in REPORTS.items()},
 }
 
 HEAD = """\

@@ -231,12 +231,14 @@ class _Session:
 
 def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.report.approvals import render_comment, render_json, render_text, render_tree
+    from consdb_actions.approval.evaluate import ApprovalReport
+    from consdb_actions.forms import as_json
+    from consdb_actions.report.approvals import render_comment, render_text, render_tree
 
     if options["dump_facts"] is not None:
         _dump(options["dump_facts"], [result.facts for result in results])
     if options["output_format"] == "json":
-        rendered = [render_json(result.facts, result.decision) for result in results]
+        rendered = [as_json(ApprovalReport(result.facts, result.decision)) for result in results]
         click.echo(json.dumps(rendered[0] if len(rendered) == 1 else rendered, indent=2))
     for result in results:
         if options["output_format"] == "text":

@@ -49,7 +49,6 @@ from consdb_actions.publication.source import (
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.publication import (
     render_comment,
-    render_publication_json,
     render_publication_text,
     render_pull,
     render_rebases,
@@ -476,7 +475,9 @@ def _sha(text: str, place: str) -> str:
 def _show(done: Publication, output_format: str, runner: Runner) -> None:
     markdown = render_comment(done, limit=COMMENT_LIMIT)
     if output_format == "json":
-        click.echo(json.dumps(render_publication_json(done), indent=2, ensure_ascii=False))
+        from consdb_actions.forms import as_json
+
+        click.echo(json.dumps(as_json(done), indent=2, ensure_ascii=False))
     else:
         text = render_publication_text(done) if output_format == "text" else markdown
         show(runner.inert(text))

@@ -153,19 +153,19 @@ def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.report.process_efd import render_json, render_markdown, render_text
+    from consdb_actions.forms import as_json
+    from consdb_actions.report.process_efd import EfdReport, render_markdown, render_text
 
+    report = EfdReport(source, copy, outcome, done)
     if output_format == "json":
-        click.echo(
-            json.dumps(render_json(source, copy, outcome.action, outcome.number, outcome.url, done), indent=2)
-        )
+        click.echo(json.dumps(as_json(report), indent=2))
     elif output_format == "markdown":
-        click.echo(render_markdown(source, copy, outcome.action, outcome.url, done))
+        click.echo(render_markdown(report))
     else:
-        show(render_text(source, copy, outcome.action, outcome.url, done))
+        show(render_text(report))
     runner = Runner.from_environ(os.environ)
     runner.output("action", outcome.action)
     runner.output("number", str(outcome.number or ""))
     runner.output("url", outcome.url)
-    runner.summary(render_markdown(source, copy, outcome.action, outcome.url, done))
+    runner.summary(render_markdown(report))
     return 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from consdb_actions.catalog import fact
 from consdb_actions.catalog.merge import CatalogDrift, Conflict
-from consdb_actions.forms import OUTPUT, Form, Name
-from consdb_actions.migration.matching.decisions import Decisions, MatchingQuestion
+from consdb_actions.forms import Form, Name, Public
+from consdb_actions.migration.matching.decisions import MatchingQuestion
 from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, RewriteQuestion, Risk
 from consdb_actions.migration.words import describe, subject
 
@@ -26,7 +26,6 @@ __all__ = [
     "asked",
     "asked_conflict",
     "asked_value",
-    "decided",
     "drift_items",
     "operations",
     "present_elements",
@@ -146,10 +145,10 @@ class SectionOutcome:
 
 
 @dataclass(frozen=True)
-class RunOutcome:
+class RunOutcome(Public):
     """All sections of a run, and where it ran; the report of ``migrations generate`` and ``check``."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = OUTPUT
+    FORMAT: ClassVar[str] = "consdb-actions/generation/1"
 
     sections: tuple[SectionOutcome, ...]
     """Every section that was considered, in the order of the ini file."""
@@ -165,8 +164,6 @@ class RunOutcome:
     """What else is worth knowing of the run."""
     base: str = ""
     """What the change is compared with, such as ``main (1a2b3c4)``; empty where that is not known."""
-    schema_version: Literal[1] = 1
-    """Raised when a field goes or changes its meaning; a new field is in this schema at once."""
     verdict: Verdict = "unchanged"
     """The run in one word; the most severe section decides. In a check, changed means that all holds."""
 
@@ -241,18 +238,6 @@ def _state(value: object) -> str:
     if value is None or value is False:
         return "none" if value is None else "no"
     return "yes" if value is True else fact("", value)
-
-
-def decided(decisions: Decisions) -> tuple[str, ...]:
-    """Describe renames, moves and drops."""
-    parts = (
-        decisions.table_renames,
-        decisions.renames,
-        decisions.moves,
-        decisions.dropped_tables,
-        decisions.drops,
-    )
-    return tuple(item.describe() for part in parts for item in part)
 
 
 def asked(question: MatchingQuestion) -> OpenQuestion:

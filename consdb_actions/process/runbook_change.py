@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from consdb_actions.forms import Public
 from consdb_actions.lint.state import Name
 
 __all__ = [
@@ -114,8 +115,13 @@ class RunbookRevision:
 
 
 @dataclass(frozen=True, slots=True)
-class SectionChange:
+class SectionChange(Public):
     """Revisions to apply to one section."""
+
+    PUBLIC: ClassVar[str] = (
+        "section schema from=start to=end revisions=ids changes=words losses=forward.losses "
+        "losses_on_downgrade=back.losses"
+    )
 
     section: str
     schema: str
@@ -139,6 +145,11 @@ class SectionChange:
         """The revision range in commands: ``section:from..to``."""
         return f"{self.section}:{self.start}..{self.end}"
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the revisions."""
+        return tuple(revision.id for revision in self.revisions)
+
     def turned(self) -> SectionChange:
         """Return the same change in the other direction."""
         return SectionChange(
@@ -156,7 +167,7 @@ class SectionChange:
             self.columns_before,
         )
 
-    def words(self) -> Iterator[str]:
+    def words(self) -> Iterable[str]:
         """Yield the changes, a line for each table, view or column."""
         effects = self.forward
         for name in effects.new_tables:
@@ -189,8 +200,10 @@ class Misfit:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Public):
     """What a migration requires of the replication; pairs are tables by their names before and after."""
+
+    PUBLIC: ClassVar[str] = "pause quiet reasons added removed"
 
     misfits: tuple[Misfit, ...] = ()  # Changes of tables that stay published
     added: tuple[Name, ...] = ()

@@ -7,9 +7,10 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Public
 from consdb_actions.process.runbook_change import Needs, SectionChange
 
 __all__ = [
@@ -81,8 +82,10 @@ ACCOUNTS: tuple[Account, ...] = ("owner", "administrator", "replication")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(Public):
     """A block to copy."""
+
+    PUBLIC: ClassVar[str] = "kind site account language text answer seconds note"
 
     kind: BlockKind
     site: str
@@ -136,8 +139,11 @@ class RunbookPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Runbook:
+class Runbook(Public):
     """All parts of a runbook."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/runbook/1"
+    PUBLIC: ClassVar[str] = "ticket release warnings sections=changes replication=needs parts texts"
 
     ticket: str
     release: str  # May be empty

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from consdb_actions.forms import Public
 from consdb_actions.migration.matching.facts import NameMap
 
 __all__ = [
@@ -219,8 +220,10 @@ class Added:
 
 
 @dataclass(frozen=True)
-class RenameProposal:
+class RenameProposal(Public):
     """One pair of a question: the likely successor, and why."""
+
+    PUBLIC: ClassVar[str] = "old new text=describe"
 
     old: str
     new: str
@@ -234,8 +237,10 @@ class RenameProposal:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Public):
     """One way to answer a question: its meaning, and the declarations that say it."""
+
+    PUBLIC: ClassVar[str] = "meaning options directives"
 
     meaning: str
     declarations: tuple[str, ...]
@@ -250,8 +255,10 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class MatchingQuestion:
+class MatchingQuestion(Public):
     """What is not certain, with every answer. The last one is always "nothing is renamed"."""
+
+    PUBLIC: ClassVar[str] = "text proposals answers"
 
     text: str
     proposals: tuple[RenameProposal, ...]
@@ -303,6 +310,12 @@ class Decisions:
     questions: tuple[MatchingQuestion, ...] = ()
     remembered: tuple[Remembered, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The renames, moves and drops: kept data and data loss."""
+        parts = (self.table_renames, self.renames, self.moves, self.dropped_tables, self.drops)
+        return tuple(item.describe() for part in parts for item in part)
 
     @property
     def open_questions(self) -> tuple[MatchingQuestion, ...]:
