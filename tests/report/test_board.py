@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from consdb_actions.forms import as_json
 from consdb_actions.process.board import Board, Environments, Releases, Unread, make_board
 from consdb_actions.process.facts import ProcessFacts
-from consdb_actions.report.board import DARK, LIGHT, POLICY, READ, render_html, style_sheet
+from consdb_actions.report.board import DARK, LIGHT, POLICY, READ, page_environment, render_html, style_sheet
 from consdb_actions.report.board_text import render_markdown, render_text
-from consdb_actions.report.elements import element, link
 from tests.support.board_scene import HOSTILE, NOW, REPOSITORY, board, environments, releases, renamed
 from tests.support.page import Node, parse
 from tests.support.process_facts import facts_at, say
@@ -122,12 +121,17 @@ def test_s5_no_text_of_others_changes_what_the_page_is_made_of(title: str, login
     ],
 )
 def test_s5_an_address_that_is_none_is_no_link(address: str) -> None:
-    assert link("words", address) == "<span>words</span>"
+    template = page_environment().from_string("{{ words is address }}")
+    assert template.render(words=address) == "False"
 
 
-def test_what_is_no_element_is_escaped() -> None:
-    made = element("p", "a<b", ["&", None, element("b", '"')], title='"x" & <y>', hidden=True, lang=None)
-    assert made == ('<p title="&quot;x&quot; &amp; &lt;y&gt;" hidden>a&lt;b&amp;<b>&quot;</b></p>')
+def test_every_text_is_escaped_and_printable() -> None:
+    template = page_environment().from_string('<p title="{{ words }}">{{ words }}{{ words | prose }}</p>')
+    made = template.render(words='a<b `"c"`\u202e')
+    assert made == (
+        '<p title="a&lt;b `&#34;c&#34;`\ufffd">a&lt;b `&#34;c&#34;`\ufffd'
+        "a&lt;b <code>&#34;c&#34;</code>\ufffd</p>"
+    )
 
 
 # Everybody can read it
