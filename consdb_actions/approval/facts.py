@@ -114,8 +114,7 @@ class TimelineEvent:
     """A label or review request that was added or removed."""
 
     kind: EventKind
-    subject: str
-    """The label's name, the person's login, or the team's slug."""
+    subject: str  # The label's name, the person's login, or the team's slug
     actor: Account | None
     at: datetime
 
@@ -147,10 +146,8 @@ class FileChange:
     path: str
     structure: str
     """Digest of the change of tables, columns, types, keys and constraints; empty if unreadable."""
-    text: str
-    """Digest of the change of descriptions, units and UCDs; empty if unreadable."""
-    verbatim: str
-    """Digest of the changed lines and their context."""
+    text: str  # Digest of the change of descriptions, units and UCDs; empty if unreadable
+    verbatim: str  # Digest of the changed lines and their context
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +157,7 @@ class CommitChange:
     sha: str
     changes: tuple[FileChange, ...] = ()
     problem: str = ""
-    remembered: bool = False
-    """Whether the commit is gone, and the digests come from a comment."""
+    remembered: bool = False  # Whether the commit is gone, and the digests come from a comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +199,7 @@ class ApprovalFacts:
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     repository: str
-    html_url: str
-    """The repository's web address, without a slash at its end."""
+    html_url: str  # The repository's web address, without a slash at its end
     now: datetime
     identity: Account
     pull: PullRequest
@@ -214,10 +209,8 @@ class ApprovalFacts:
     timeline: tuple[TimelineEvent, ...] = ()
     commits: tuple[Commit, ...] = ()
     teams: tuple[Team, ...] = ()
-    accounts: tuple[Account, ...] = ()
-    """Accounts of people in the policy, and others whose name is needed."""
-    unknown_people: tuple[str, ...] = ()
-    """Names in the policy without an account."""
+    accounts: tuple[Account, ...] = ()  # Accounts of people in the policy, and others whose name is needed
+    unknown_people: tuple[str, ...] = ()  # Names in the policy without an account
     changes: tuple[CommitChange, ...] = ()
     comments: tuple[MarkedComment, ...] = ()
     status: PublishedStatus | None = None

@@ -152,6 +152,35 @@ class TagDrift(Public):
         """Return which release an application is compared with; empty without one."""
         return _newest(self.newest[app], app in self.released) if app in self.newest else ""
 
+    @property
+    def components(self) -> dict[str, list[str]]:
+        """Return the components of each application."""
+        found: dict[str, dict[str, None]] = {}
+        for item in self.standings:
+            found.setdefault(item.app, {})[item.component] = None
+        return {app: list(names) for app, names in found.items()}
+
+    @property
+    def environments(self) -> dict[str, dict[tuple[str, str], ComponentTag]]:
+        """Return the tags in each environment, by application and component."""
+        found: dict[str, dict[tuple[str, str], ComponentTag]] = {}
+        for item in self.standings:
+            found.setdefault(item.environment, {})[item.app, item.component] = item
+        return found
+
+    def worst(self, item: ComponentTag) -> Severity:
+        """Return the severity of the worst finding on a component."""
+        names = {item.component, item.component.partition(".")[0]}
+        return max(
+            (
+                found.severity
+                for found in self.findings
+                if (found.app, found.environment) == (item.app, item.environment)
+                and names & set(found.components)
+            ),
+            default=Severity.INFO,
+        )
+
     def at_least(self, level: Severity) -> tuple[DriftFinding, ...]:
         """Return the findings of at least a severity."""
         return tuple(item for item in self.findings if item.severity >= level)

@@ -65,8 +65,10 @@ BROUGHT_ABOUT = ("replication", "waiting", "publication", "identity")
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyCheck:
+class ApplyCheck(Public):
     """A check before or after a migration; several checks may share an id."""
+
+    PUBLIC: ClassVar[str] = "id state accepted message=words remedy details"
 
     id: str
     state: CheckState

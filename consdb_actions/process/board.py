@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import ClassVar
 
-from consdb_actions.deploy.drift import ComponentTag, Severity, Since, TagDrift, find_drift
+from consdb_actions.deploy.drift import ComponentTag, Since, TagDrift, find_drift
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.tags import TagKind, read_tag
 from consdb_actions.forms import Public
@@ -118,19 +118,6 @@ class Environments(Public):
     source: str = ""  # of the values files
     web: str = ""  # URL of their repository, for links to commits; empty for none
     trouble: str = ""  # why drift is unavailable
-
-    def worst(self) -> dict[tuple[str, str, str], Severity]:
-        """Return the worst finding by application, environment and component."""
-        found: dict[tuple[str, str, str], Severity] = {}
-        for item in self.drift.findings if self.drift is not None else ():
-            for running in self.drift.standings if self.drift is not None else ():
-                names = {running.component, running.component.partition(".")[0]}
-                if (running.app, running.environment) == (item.app, item.environment) and names & set(
-                    item.components
-                ):
-                    key = (running.app, running.environment, running.component)
-                    found[key] = max(found.get(key, Severity.INFO), item.severity)
-        return found
 
 
 @dataclass(frozen=True, slots=True)

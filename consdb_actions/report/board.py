@@ -9,7 +9,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup, escape
 
-from consdb_actions.deploy.drift import ComponentTag, Severity, TagDrift
+from consdb_actions.deploy.drift import Severity
 from consdb_actions.deploy.model import short_names
 from consdb_actions.process.board import Board, BoardEntry
 from consdb_actions.process.facts import ProcessFacts
@@ -282,7 +282,6 @@ def page_environment() -> jinja2.Environment:
     )
     environment.tests["address"] = lambda words: _ADDRESS.fullmatch(words) is not None
     environment.filters.update(
-        columns=_columns,
         counted=counted,
         day=_day,
         extent=lambda notes: f"{extent(notes)[:1].upper()}{extent(notes)[1:]}",
@@ -291,7 +290,6 @@ def page_environment() -> jinja2.Environment:
         plural=lambda number, noun: f"{number} {noun}{'' if number == 1 else 's'}",
         profile=_profile,
         prose=_prose,
-        running=_running,
         schemas=_schemas,
         ticket=_ticket,
         todo=todo,
@@ -338,22 +336,6 @@ def _needless(change: BoardEntry) -> list[tuple[str, str]]:
         if item.standing is StepStatus.NOT_APPLICABLE:
             reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
     return [(reason, ", ".join(titles)) for reason, titles in reasons.items()]
-
-
-def _columns(drift: TagDrift) -> dict[str, list[str]]:
-    """Return the components of each application."""
-    found: dict[str, dict[str, None]] = {}
-    for item in drift.standings:
-        found.setdefault(item.app, {})[item.component] = None
-    return {app: list(names) for app, names in found.items()}
-
-
-def _running(drift: TagDrift) -> list[tuple[str, dict[tuple[str, str], ComponentTag]]]:
-    """Return each environment with its tags by application and component."""
-    found: dict[str, dict[tuple[str, str], ComponentTag]] = {}
-    for item in drift.standings:
-        found.setdefault(item.environment, {})[item.app, item.component] = item
-    return list(found.items())
 
 
 def _places(board: Board, tag: str) -> str:

@@ -398,7 +398,7 @@ def test_where_the_history_cannot_be_replayed_the_statements_are_looked_at(
     report = bench().report("--dry-run")
     (check,) = [c for c in report["checks"] if c["id"] == "drift"]
     assert (check["state"], report["result"]) == ("warning", "planned")
-    assert "there is no room for a database" in check["words"]
+    assert "there is no room for a database" in check["message"]
 
 
 @pytest.mark.slow

@@ -67,8 +67,7 @@ class Join:
     """The common parent, where the two keys are equal to keys of it; equal sides are one key."""
     certain: bool = True
     """Whether a key of the schema says so; else the names alone do, and a person has to confirm it."""
-    new_rows: bool = False
-    """Whether the target table is new, so that rows are inserted rather than updated."""
+    new_rows: bool = False  # Whether the target table is new, so that rows are inserted rather than updated
     fills: tuple[ColumnSource, ...] = ()
     """For new rows: where every column that must have a value comes from, but for the moved columns."""
 
@@ -261,17 +260,12 @@ class MatchingQuestion(Public):
     PUBLIC: ClassVar[str] = "text proposals answers"
 
     text: str
-    proposals: tuple[RenameProposal, ...]
-    """The pairs that the first answer stands for."""
+    proposals: tuple[RenameProposal, ...]  # The pairs that the first answer stands for
     answers: tuple[Answer, ...]
-    rejected: tuple[Rejected, ...]
-    """Candidates that no answer has, with the reason."""
-    columns: tuple[str, ...]
-    """What it is about before the change, as ``TABLE.COLUMN`` or ``TABLE``."""
-    targets: tuple[str, ...]
-    """The same after the change."""
-    answered: str = ""
-    """How ``--on-question`` answered it; empty while it is open."""
+    rejected: tuple[Rejected, ...]  # Candidates that no answer has, with the reason
+    columns: tuple[str, ...]  # What it is about before the change, as ``TABLE.COLUMN`` or ``TABLE``
+    targets: tuple[str, ...]  # The same after the change
+    answered: str = ""  # How ``--on-question`` answered it; empty while it is open
 
     def describe(self) -> str:
         """Describe it in a sentence."""
