@@ -1,4 +1,4 @@
-"""Write ``docs/commands.md`` and ``docs/*.schema.json`` from the code.
+"""Write ``docs/commands.md``, ``docs/config.schema.json`` and ``docs/schemas`` from the code.
 
 ``--check`` only tells whether they are current.
 """
@@ -7,19 +7,61 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 import click
+from pydantic.json_schema import GenerateJsonSchema
 
+from consdb_actions.approval.evaluate import ApprovalReport
 from consdb_actions.cli import cli
+from consdb_actions.commands.migrations_plan import SectionMatrix
+from consdb_actions.commands.migrations_source import SourceReport
 from consdb_actions.config import ConfigFile
+from consdb_actions.deploy.drift import TagDrift
 from consdb_actions.forms import json_schema
+from consdb_actions.lint.finding import LintResult
 from consdb_actions.migration.outcome import RunOutcome
+from consdb_actions.process.apply_facts import ApplyOutcome
+from consdb_actions.process.board import Board
+from consdb_actions.process.plan import ProcessReport
+from consdb_actions.process.rehearsal import Rehearsal
+from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.publication.plan import Publication
+from consdb_actions.release.versions import NextVersion
+from consdb_actions.report.deploy import Shown
+from consdb_actions.report.preview import Preview
+from consdb_actions.report.process_efd import EfdReport
+from consdb_actions.report.release import ReleaseOutcome
 
 TARGET = Path(__file__).with_name("commands.md")
-SCHEMAS: dict[str, type] = {"config": ConfigFile, "generation": RunOutcome}
+REPORTS: dict[str, type] = {
+    "apply": ApplyOutcome,
+    "approvals": ApprovalReport,
+    "board": Board,
+    "deploy": Shown,
+    "drift": TagDrift,
+    "generation": RunOutcome,
+    "lint": LintResult,
+    "migration-plan": SectionMatrix,
+    "migration-source": SourceReport,
+    "preview": Preview,
+    "process": ProcessReport,
+    "process-efd": EfdReport,
+    "publication": Publication,
+    "rehearsal": Rehearsal,
+    "release": ReleaseOutcome,
+    "release-next": NextVersion,
+    "runbook": Runbook,
+}
+SCHEMAS: dict[str, type] = {
+    "config": ConfigFile,
+    **{f"schemas/{name}": kind for name, kind in REPORTS.items()},
+}
 
 HEAD = """\
 # Commands
@@ -56,14 +98,41 @@ def render() -> str:
 
 def schema(kind: type) -> str:
     """Return the JSON Schema of a file or report, a definition on each line."""
-    made = json_schema(kind)
-    definitions = [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in made.pop("$defs").items()]
+    made = json_schema(kind, Described)
+    definitions = [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in made.pop("$defs", {}).items()]
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": f"Generated from {kind.__module__}.{kind.__name__} by nox -s docs.",
         **made,
     }
     return f'{json.dumps(head)[:-1]}, "$defs": {{\n' + ",\n".join(definitions) + "\n}}\n"
+
+
+class Described(GenerateJsonSchema):
+    """JSON Schemas with the comments of fields and the docstrings of properties as descriptions."""
+
+    def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+        """Describe the fields of a dataclass."""
+        return self._described(
+            super().dataclass_schema(schema), {n: (schema["cls"], n) for n in schema["fields"]}
+        )
+
+    def typed_dict_schema(self, schema: Any) -> dict[str, Any]:
+        """Describe what a `Public` dataclass publishes."""
+        return self._described(super().typed_dict_schema(schema), schema["metadata"]["origins"])
+
+    def _described(self, made: dict[str, Any], origins: Mapping[str, tuple[type, str]]) -> dict[str, Any]:
+        for key, (kind, name) in origins.items():
+            attribute = vars(kind).get(name)
+            text = inspect.getdoc(attribute) if isinstance(attribute, property | FunctionType) else None
+            if text is None:
+                found = re.search(rf"^    {name}: .*?  # (.*)$", inspect.getsource(kind), re.MULTILINE)
+                text = found[1] if found else ""
+            text = text.partition("\n")[0].removesuffix(".").removeprefix("Return ")
+            if text and key in made.get("properties", {}):
+                part = made["properties"][key]
+                made["properties"][key] = {"description": text[0].upper() + text[1:] + ".", **part}
+        return made
 
 
 def _pages(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -115,7 +184,7 @@ def _row(option: click.Option, context: click.Context) -> str:
 if __name__ == "__main__":
     made = (
         (TARGET, render()),
-        *((TARGET.with_name(f"{name}.schema.json"), schema(kind)) for name, kind in SCHEMAS.items()),
+        *((TARGET.parent / f"{name}.schema.json", schema(kind)) for name, kind in SCHEMAS.items()),
     )
     if "--check" in sys.argv:
         current = all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in made)

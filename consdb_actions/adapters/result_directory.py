@@ -131,4 +131,5 @@ def _outcome(report: bytes, place: Path) -> RunOutcome:
             place=f"{place}: {where[:200]}",
             remedy=f"{_REMEDY} Generator and publisher must be of the same version.",
         )
+    del data["format"]
     return typed(RunOutcome, data, source=str(place))

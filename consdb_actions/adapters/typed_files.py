@@ -79,11 +79,6 @@ def load_facts(kind: type[T], path: Path) -> T:
     return typed(kind, values, source=str(path))
 
 
-def facts_json(facts: Any) -> dict[str, Any]:
-    """Return facts as JSON values, with their format's name."""
-    return {"format": facts.FORMAT, **forms.as_json(facts, sparse=True)}
-
-
 def _resolve(kind: Any, location: Place) -> tuple[list[str | int], Any, list[str]]:
     """Return the path in the file of an error of pydantic, the annotation there, and the keys beside it."""
     path: list[str | int] = []

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from consdb_actions.approval.facts import (
     UNCHANGED,
@@ -26,6 +27,7 @@ from consdb_actions.approval.facts import (
     why_not,
 )
 from consdb_actions.approval.policy import Concern, Role
+from consdb_actions.forms import Public
 
 
 class ReviewEffect(StrEnum):
@@ -59,8 +61,10 @@ class StatusState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewVerdict:
+class ReviewVerdict(Public):
     """The verdict on one review for one role."""
+
+    PUBLIC: ClassVar[str] = "id=review author=author.login effect=standing reason commit submitted_at kept"
 
     review: int
     author: Account
@@ -73,8 +77,12 @@ class ReviewVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleVerdict:
+class RoleVerdict(Public):
     """The verdict on one role."""
+
+    PUBLIC: ClassVar[str] = (
+        "id=role.id title=role.title outcome reason approver=approver.author.login eligible warning reviews"
+    )
 
     role: Role
     outcome: RoleOutcome
@@ -101,6 +109,21 @@ class Decision:
     def approved(self) -> bool:
         """Whether all approvals are given, also on a draft."""
         return not self.applicable or all(role.outcome is RoleOutcome.APPROVED for role in self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalReport(Public):
+    """The verdict, as ``approvals status`` prints it with ``--format json``."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/approvals/1"
+    PUBLIC: ClassVar[str] = (
+        "repository=facts.repository number=facts.pull.number head=facts.pull.head state=decision.state "
+        "description=decision.description applicable=decision.applicable approved=decision.approved "
+        "roles=decision.roles others=decision.others notes=decision.notes"
+    )
+
+    facts: ApprovalFacts
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 def approvals_flow() -> Flow[ApprovalFacts, Decision]:
     """Return how approvals are decided, shown and published."""
     from consdb_actions.adapters.github.pull_requests import ApprovalReader
-    from consdb_actions.approval.evaluate import evaluate, fit
+    from consdb_actions.approval.evaluate import ApprovalReport, evaluate, fit
     from consdb_actions.approval.facts import ApprovalFacts
     from consdb_actions.approval.plan import CONTEXT, make_plan
     from consdb_actions.commands.pull_requests import Flow
-    from consdb_actions.report.approvals import render_comment, render_json, render_text
+    from consdb_actions.forms import as_json
+    from consdb_actions.report.approvals import render_comment, render_text
 
     return Flow(
         facts=ApprovalFacts,
@@ -34,7 +35,7 @@ def approvals_flow() -> Flow[ApprovalFacts, Decision]:
         verdict=lambda facts, decision: (decision.state.value, fit((decision.description,))),
         text=render_text,
         comment=render_comment,
-        json=render_json,
+        json=lambda facts, decision: as_json(ApprovalReport(facts, decision)),
     )
 
 

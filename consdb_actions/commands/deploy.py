@@ -206,22 +206,23 @@ def drift_command(
     quiet = output_format == "json" or Runner.from_environ(os.environ).on_runner
     with progress_display(quiet=quiet) as progress:
         if phalanx is not None:
-            drift, source = look(phalanx, policy, ref, today, given, consdb, progress)
+            drift, _ = look(phalanx, policy, ref, today, given, consdb, progress)
         else:
             with github_session() as github:
-                drift, source = look(github, policy, ref, today, given, consdb, progress)
-    _show_drift(drift, source, today, output_format)
+                drift, _ = look(github, policy, ref, today, given, consdb, progress)
+    _show_drift(drift, output_format)
     return 1 if drift.at_least(Severity[level.upper()]) else 0
 
 
-def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -> None:
+def _show_drift(drift: TagDrift, output_format: str) -> None:
+    from consdb_actions.forms import as_json
     from consdb_actions.report import drift as report
 
     present(
         output_format,
-        lambda: report.render_text(drift, source, today, paint),
-        lambda: report.render_json(drift, source, today),
-        report.render_markdown(drift, source, today),
+        lambda: report.render_text(drift, paint),
+        lambda: as_json(drift),
+        report.render_markdown(drift),
         {"findings": str(len(drift.findings)), "errors": str(len(drift.at_least(Severity.ERROR)))},
     )
 
@@ -267,6 +268,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
 
 def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
     from consdb_actions.commands.deploy_run import refusal
+    from consdb_actions.forms import as_json
     from consdb_actions.report import deploy as report
 
     refused = shown.plan is not None and bool(shown.plan.refusals)
@@ -275,9 +277,9 @@ def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> i
     present(
         options["output_format"],
         lambda: report.render_text(shown),
-        lambda: report.render_json(shown),
+        lambda: as_json(shown),
         report.render_markdown(shown),
-        {"action": shown.action or "refused", "number": str(shown.number or ""), "url": shown.url},
+        {"action": shown.action, "number": str(shown.number or ""), "url": shown.url},
     )
     if refused and write:
         assert shown.plan is not None

@@ -88,8 +88,10 @@ def plan_locally(
         )
     plan = make_plan(policy, request, _values(source, asked.app, policy, name))
     title = pull_title(plan) if plan.changes else ""
-    action: Action | None = None if plan.refusals else "opened" if plan.changes else "nothing"
-    return Shown(plan, policy.repository, action, done=False, title=title, local=name)
+    outcome: Action = "opened" if plan.changes else "nothing"
+    return Shown(
+        plan, policy.repository, "refused" if plan.refusals else outcome, done=False, title=title, local=name
+    )
 
 
 class Deployer:
@@ -126,7 +128,7 @@ class Deployer:
         plan, digests = self._look_up(plan)
         title = pull_title(plan) if plan.changes else ""
         if plan.refusals:
-            return Shown(plan, repository, None, done=False, title=title)
+            return Shown(plan, repository, "refused", done=False, title=title)
         body = ""
         if plan.changes:
             source = self._policy.source(asked.app)

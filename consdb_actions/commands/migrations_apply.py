@@ -135,7 +135,8 @@ def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
             drift, expected = _replay(server, request, sections, changes, facts, progress)
             checks += drift
     results = tuple(
-        SectionResult(change, "planned" if change.revisions else "already there") for change in changes
+        SectionResult(change, request.direction, "planned" if change.revisions else "already there")
+        for change in changes
     )
     outcome = ApplyOutcome(
         "planned", request.when, request.direction, facts, request.site, checkout, tuple(checks), results
@@ -455,7 +456,7 @@ def _apply(
         replace(check, accepted=check.state == "refused" and check.id in request.accepted)
         for check in verification
     )
-    return SectionResult(change, "applied", attempts.count, attempts.seconds, looked)
+    return SectionResult(change, result.direction, "applied", attempts.count, attempts.seconds, looked)
 
 
 def _ended(
@@ -629,7 +630,8 @@ def command(
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.terminal import paint, progress_display
-    from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
+    from consdb_actions.report.apply import evidence as as_evidence
+    from consdb_actions.report.apply import render_comment, render_plan, render_result, where
 
     dry_run = dry_run or ahead
     check_targets([evidence] if evidence else [])
@@ -667,12 +669,12 @@ def command(
 
     def record(outcome: ApplyOutcome) -> None:
         if evidence is not None:
-            text = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(as_evidence(outcome), indent=2, ensure_ascii=False) + "\n"
             write_all({evidence: text}, overwrite=True)
 
     def show(outcome: ApplyOutcome) -> None:
         if output_format == "json":
-            click.echo(json.dumps(render_json(outcome), indent=2, ensure_ascii=False))
+            click.echo(json.dumps(as_evidence(outcome), indent=2, ensure_ascii=False))
         elif output_format == "markdown":
             click.echo(render_comment(outcome), nl=False)
         else:

@@ -261,7 +261,8 @@ def command(
         from consdb_actions.adapters.runner import Runner, inert
         from consdb_actions.adapters.tree import read_tree
         from consdb_actions.commands.rules import check_rules
-        from consdb_actions.report.lint import render_json, render_markdown, render_text
+        from consdb_actions.forms import as_json
+        from consdb_actions.report.lint import render_markdown, render_text
 
         settings = load_config(config)
         check_rules(settings)
@@ -275,7 +276,7 @@ def command(
     # A name of the schema at the start of a line must not be taken for a command of the runner.
     shown = inert if runner.on_runner else str
     if output_format == "json":
-        click.echo(json.dumps(render_json(result), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(as_json(result), indent=2, ensure_ascii=False))
     elif output_format == "markdown":
         click.echo(shown(render_markdown(result)))
     else:
@@ -300,11 +301,11 @@ def _announce(result: LintResult, tree: Tree, runner: Runner) -> None:
     """Annotate errors and warnings on a runner, and write the summary."""
     if not runner.on_runner:
         return
-    from consdb_actions.report.lint import remedy, render_markdown
+    from consdb_actions.report.lint import render_markdown
 
     for finding in result.open:
         if finding.severity != "info":
-            message = f"{finding.message}\n{remedy(finding)}"
+            message = f"{finding.message}\n{finding.remedy}"
             place = tree.root / finding.file
             runner.annotation(finding.severity, message, file=place, line=finding.line, title=finding.rule)
     runner.output("errors", str(result.count("error")))

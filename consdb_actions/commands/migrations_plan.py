@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
 from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.forms import Public
 
-__all__ = ["command"]
+__all__ = ["SectionMatrix", "command"]
 
 _DIRECTORY = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True)
+class SectionMatrix(Public):
+    """The sections whose schema changes, and the base that they are compared with."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/migration-plan/1"
+
+    changed: bool
+    sections: tuple[str, ...]
+    matrix: dict[str, tuple[dict[str, str], ...]]  # for the strategy of a job
+    base: str  # empty if there is none
+    base_problem: str  # why there is no base
 
 
 @click.command(
@@ -50,13 +66,14 @@ def command(
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.schema_base import resolve_base
     from consdb_actions.adapters.tree import changed_sections, read_tree
+    from consdb_actions.forms import as_json
     from consdb_actions.report.markdown import bullets, code, prose
 
     tree = read_tree(consdb)
     base = resolve_base(sdm_schemas, sdm_schemas_base, consdb=tree.root)
     found = changed_sections(tree, sdm_schemas, base, sections)
-    names = [section.name for section in found]
-    rows = [{"section": section.name, "schema": section.schema} for section in found]
+    names = tuple(section.name for section in found)
+    rows = tuple({"section": section.name, "schema": section.schema} for section in found)
     if base.problem:
         compared = f"There is no base to compare with: {base.problem}. {base.remedy}".strip()
     else:
@@ -64,8 +81,8 @@ def command(
     markdown = bullets(f"{code(s.name)} ({code(s.schema)})" for s in found) or "No schema changes."
     markdown = f"{prose(compared)}\n\n{markdown}"
     if output_format == "json":
-        facts = {"changed": bool(found), "sections": names, "matrix": {"include": rows}}
-        click.echo(json.dumps({**facts, "base": base.label, "base_problem": base.problem}))
+        report = SectionMatrix(bool(found), names, {"include": rows}, base.label, base.problem)
+        click.echo(json.dumps(as_json(report)))
     elif output_format == "markdown":
         click.echo(markdown)
     else:

@@ -244,9 +244,9 @@ def command(
     # A name of the schema at the start of a line must not be taken for a command of the runner.
     shown = inert if runner.on_runner else str
     if output_format == "json":
-        from consdb_actions.report.preview import render_json
+        from consdb_actions.forms import as_json
 
-        click.echo(json.dumps(render_json(preview), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(as_json(preview), indent=2, ensure_ascii=False))
     elif output_format == "markdown":
         click.echo(shown(render_markdown(preview)))
     else:
@@ -273,7 +273,7 @@ def _announce(preview: Preview, runner: Runner) -> None:
         for finding in schema.findings:
             level = _LEVELS[finding.severity]
             message = f"{finding.path}: {finding.message.replace('`', '')}\n{finding.remedy}"
-            line = schema.line_of(finding) or None
+            line = finding.line or None
             runner.annotation(level, message, file=schema.source, line=line, title=finding.rule)
     runner.output("changed", "true" if preview.schemas else "false")
     runner.output("errors", str(preview.errors))

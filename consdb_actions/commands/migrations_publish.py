@@ -54,7 +54,6 @@ from consdb_actions.publication.source import (
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.publication import (
     render_comment,
-    render_publication_json,
     render_publication_text,
     render_pull,
     render_rebases,
@@ -471,7 +470,9 @@ def _show(done: Publication, output_format: str, runner: Runner) -> None:
     outputs = {"state": done.state, "pull-request": number, "url": url}
     text = render_publication_text(done)
     markdown = render_comment(done, limit=COMMENT_LIMIT)
-    present(output_format, lambda: text, lambda: render_publication_json(done), markdown, outputs)
+    from consdb_actions.forms import as_json
+
+    present(output_format, lambda: text, lambda: as_json(done), markdown, outputs)
     level = "warning" if done.words or done.kept else "notice"
     if done.state in _EXIT:
         level = "error"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import present
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Public, as_json
+from consdb_actions.publication.source import RequestAction
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
@@ -103,6 +105,27 @@ _DIRECTIVE = re.compile(r"[^\n]*\bconsdb:[^\n]{0,500}", re.IGNORECASE)
 MAX_DIRECTIVES = 200
 
 
+@dataclass(frozen=True)
+class SourceReport(Public):
+    """The schema change of an event; what is for another action is empty."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/migration-source/1"
+
+    action: RequestAction
+    reason: str  # as a sentence
+    publish: bool  # whether the result may be published; that of a fork's event may not
+    repository: str  # of the schemas
+    source: str  # owner/name#12, or owner/name@branch
+    commit: str  # newest commit of the change
+    ticket: str = ""
+    message: str = ""  # of the revisions
+    merge: str = ""  # commit of the schemas after the change, merged into its base branch
+    base: str = ""  # commit of the schemas before the change
+    target: str = ""  # newest commit of the target's default branch
+    date: str = ""  # of the newest commit
+    directives: str = ""  # lines of the pull request's text, and answers in its comments
+
+
 @click.command(
     name="source",
     epilog=examples(
@@ -153,32 +176,34 @@ def command(
         if inputs.conflict:
             request = replace(request, action="conflict", reason=inputs.conflict)
         title = source.pull.title if source.pull else ""
-        values: dict[str, Any] = {
-            "action": request.action,
-            "reason": request.reason,
-            "publish": request.publish,
-            "repository": source.repository,
-            "source": source.reference,
-            "commit": source.commit,
-        }
+        report = SourceReport(
+            request.action,
+            request.reason,
+            request.publish,
+            source.repository,
+            source.reference,
+            source.commit,
+        )
         if request.action in ("generate", "conflict"):
-            values["target"] = _tip(github, repository_name(target, option="--target"))
+            report = replace(report, target=_tip(github, repository_name(target, option="--target")))
         if request.action == "generate":
             patterns = config_of(github, source).ticket_patterns
             names = name_migration(source.branch, title, patterns, place=source.reference)
-            values |= {
-                "ticket": names.ticket,
-                "message": names.message,
-                "merge": inputs.merge,
-                "base": inputs.base,
-                "date": date_of(github, source),
-                "directives": _directives(source, read_answers_on(github, source)),
-            }
+            report = replace(
+                report,
+                ticket=names.ticket,
+                message=names.message,
+                merge=inputs.merge,
+                base=inputs.base,
+                date=date_of(github, source),
+                directives=_directives(source, read_answers_on(github, source)),
+            )
     words = f"{source.reference} at {source.commit[:12]}: {request.action}. {request.reason}"
     outputs = {
-        name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()
+        name: str(value).lower() if isinstance(value, bool) else value for name, value in vars(report).items()
     }
-    present(output_format, lambda: words, lambda: values, render_request_markdown(request.reason), outputs)
+    markdown = render_request_markdown(request.reason)
+    present(output_format, lambda: words, lambda: as_json(report), markdown, outputs)
     runner = Runner.from_environ(os.environ)
     runner.annotation("notice", request.reason, title=f"Migration: {request.action}")
     return 1 if request.action == "conflict" and not request.publish else 0

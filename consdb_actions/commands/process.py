@@ -32,10 +32,11 @@ def process_flow() -> Flow[ProcessFacts, Progress]:
     """Return how the steps are decided, shown and published."""
     from consdb_actions.adapters.github.process import ProcessReader
     from consdb_actions.commands.pull_requests import Flow
+    from consdb_actions.forms import as_json
     from consdb_actions.process.facts import ProcessFacts
-    from consdb_actions.process.plan import CONTEXT, make_plan, readiness
+    from consdb_actions.process.plan import CONTEXT, ProcessReport, make_plan, readiness
     from consdb_actions.process.states import progress_of
-    from consdb_actions.report.process import render_comment, render_json, render_text
+    from consdb_actions.report.process import render_comment, render_text
 
     def verdict(facts: ProcessFacts, progress: Progress) -> tuple[str, str]:
         return astuple(readiness(facts, progress))
@@ -49,7 +50,7 @@ def process_flow() -> Flow[ProcessFacts, Progress]:
         verdict=verdict,
         text=render_text,
         comment=render_comment,
-        json=render_json,
+        json=lambda facts, progress: as_json(ProcessReport(facts, progress)),
         after_merge=True,
     )
 

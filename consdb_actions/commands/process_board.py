@@ -227,8 +227,9 @@ def command(
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import github_session, repository_name
+    from consdb_actions.forms import as_json
     from consdb_actions.report.board import render_html
-    from consdb_actions.report.board_text import render_json, render_markdown, render_text
+    from consdb_actions.report.board_text import render_markdown, render_text
 
     page, data = output / PAGE, output / DATA
     check_targets([page, data], own_folder=True)
@@ -240,7 +241,7 @@ def command(
         wanted = BoardOptions(repository_name(repo), moment, config, phalanx, count)
         with github_session(max_calls) as github:
             board = board_of_github(github, wanted)
-    rendered = render_json(board)
+    rendered = as_json(board)
     write_all(
         {page: render_html(board), data: json.dumps(rendered, indent=1, ensure_ascii=False) + "\n"},
         overwrite=True,

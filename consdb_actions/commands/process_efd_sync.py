@@ -134,13 +134,15 @@ def _checked(path: str, data: bytes) -> bytes:
 def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
-    from consdb_actions.report.process_efd import render_json, render_markdown, render_text
+    from consdb_actions.forms import as_json
+    from consdb_actions.report.process_efd import EfdReport, render_markdown, render_text
 
+    report = EfdReport(source, copy, outcome, done)
     present(
         output_format,
-        lambda: render_text(source, copy, outcome.action, outcome.url, done),
-        lambda: render_json(source, copy, outcome.action, outcome.number, outcome.url, done),
-        render_markdown(source, copy, outcome.action, outcome.url, done),
+        lambda: render_text(report),
+        lambda: as_json(report),
+        render_markdown(report),
         {"action": outcome.action, "number": str(outcome.number or ""), "url": outcome.url},
     )
     return 0

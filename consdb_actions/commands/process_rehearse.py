@@ -102,9 +102,10 @@ def command(
     from consdb_actions.adapters.tree import read_tree
     from consdb_actions.commands.process_runbook import chosen_changes, load_sites
     from consdb_actions.commands.terminal import paint, progress_display, show
+    from consdb_actions.forms import as_json
     from consdb_actions.process.runbook import make_runbook
     from consdb_actions.process.runbook_steps import read_runbook, unrestored_in
-    from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
+    from consdb_actions.report.rehearsal import render_markdown, render_text
     from consdb_actions.report.runbook import render_markdown as render_runbook
 
     check_targets([report] if report else [])
@@ -137,11 +138,11 @@ def command(
             replica=replica_postgres,  # type: ignore[arg-type]
             progress=progress,
         )
-    as_json = json.dumps(render_json(result), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n"
     if report is not None:
-        write_all({report: as_json}, overwrite=True)
+        write_all({report: text}, overwrite=True)
     if output_format == "json":
-        click.echo(as_json, nl=False)
+        click.echo(text, nl=False)
     elif output_format == "markdown":
         click.echo(render_markdown(result), nl=False)
     else:

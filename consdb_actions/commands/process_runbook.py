@@ -288,7 +288,8 @@ def command(
         from consdb_actions.adapters.files import check_targets, write_all
         from consdb_actions.adapters.runner import Runner
         from consdb_actions.adapters.tree import read_tree
-        from consdb_actions.report.runbook import render_json, render_markdown, render_text
+        from consdb_actions.forms import as_json
+        from consdb_actions.report.runbook import render_markdown, render_text
 
         check_targets([output] if output else [])
         runner = Runner.from_environ(os.environ)
@@ -313,7 +314,7 @@ def command(
     if output is not None:
         write_all({output: markdown}, overwrite=True)
     if output_format == "json":
-        click.echo(json.dumps(render_json(runbook), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(as_json(runbook), indent=2, ensure_ascii=False))
     elif output_format == "markdown":
         click.echo(runner.inert(markdown), nl=False)
     else:

@@ -24,13 +24,14 @@ from consdb_actions.adapters.github.pull_requests import (
     pulls_of_group,
 )
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.typed_files import facts_json, load_facts
+from consdb_actions.adapters.typed_files import load_facts
 from consdb_actions.approval.evaluate import fit
 from consdb_actions.approval.facts import Account, PullFacts
 from consdb_actions.approval.plan import PullPlan
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
+from consdb_actions.forms import as_json
 
 F = TypeVar("F", bound=PullFacts)
 F_co = TypeVar("F_co", bound=PullFacts, covariant=True)
@@ -241,7 +242,7 @@ def show_results(flow: Flow[F, D], results: Sequence[PullResult[F, D]], options:
                 f"--dump-facts writes one pull request, and there are {len(results)}",
                 remedy="Name one with --pr.",
             )
-        text = json.dumps(facts_json(results[0].facts), indent=1) + "\n"
+        text = json.dumps(as_json(results[0].facts, sparse=True), indent=1) + "\n"
         write_all({options["dump_facts"]: text}, overwrite=True)
     if options["output_format"] == "json":
         rendered = [flow.json(result.facts, result.decision) for result in results]

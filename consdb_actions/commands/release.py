@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ from consdb_actions.errors import ExternalError, InputError
 if TYPE_CHECKING:
     from consdb_actions.adapters.github.releases import ReleaseReader
     from consdb_actions.adapters.registry import ImageManifest
-    from consdb_actions.commands.release_run import ReleaseOutcome
     from consdb_actions.config import Config
+    from consdb_actions.report.release import ReleaseOutcome
 
 
 @click.group()
@@ -62,8 +63,9 @@ def next_command(
     from consdb_actions.adapters.github.releases import ReleaseReader
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+    from consdb_actions.forms import as_json
     from consdb_actions.release.versions import next_version
-    from consdb_actions.report.release import next_json, next_markdown
+    from consdb_actions.report.release import next_markdown
 
     moment = moment_or_now(now)
     if git_dir is not None:
@@ -75,17 +77,17 @@ def next_command(
             settings = _settings(reader, config)
             names = [tag.name for tag in reader.tags()]
     policy = settings.release
-    found = next_version(names, moment, padded=policy.padded, skip=policy.skip)
+    found = replace(next_version(names, moment, padded=policy.padded, skip=policy.skip), source=source)
     if output_format == "json":
-        click.echo(json.dumps(next_json(found, source, moment), indent=2))
+        click.echo(json.dumps(as_json(found), indent=2))
     elif output_format == "markdown":
-        click.echo(next_markdown(found, source), nl=False)
+        click.echo(next_markdown(found), nl=False)
     else:
         click.echo(found.version)
         click.echo(found.reason, err=True)
     runner = Runner.from_environ(os.environ)
     runner.output("version", str(found.version))
-    runner.summary(next_markdown(found, source))
+    runner.summary(next_markdown(found))
     return 0
 
 
@@ -201,30 +203,18 @@ def _show(
     outcome: ReleaseOutcome, found: Mapping[str, ImageManifest | None] | None, output_format: str
 ) -> None:
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.report.release import extent, release_json, release_markdown, release_text
+    from consdb_actions.forms import as_json
+    from consdb_actions.report.release import release_markdown, release_text
 
     plan, runner = outcome.plan, Runner.from_environ(os.environ)
-    done = {"created": outcome.created, "released": outcome.released, "dry_run": outcome.dry_run}
-    digests = None
     if found is not None:
         digests = {name: there.digest if there is not None else None for name, there in found.items()}
-    summary = release_markdown(
-        plan, outcome.markdown, **done, url=outcome.url, images=digests, warnings=outcome.warnings
-    )
+        outcome = replace(outcome, images=digests)
     present(
         output_format,
-        lambda: release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url),
-        lambda: release_json(
-            outcome.repository,
-            plan,
-            outcome.notes,
-            done={**done, "url": outcome.url},
-            message=outcome.message,
-            markdown=outcome.markdown,
-            images=digests,
-            warnings=outcome.warnings,
-        ),
-        summary,
+        lambda: release_text(outcome),
+        lambda: as_json(outcome),
+        release_markdown(outcome),
         {
             "tag": plan.tag,
             "sha": plan.commit,

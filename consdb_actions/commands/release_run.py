@@ -9,10 +9,10 @@ from datetime import datetime
 from consdb_actions.adapters.github import Clock
 from consdb_actions.adapters.github.releases import MARK, Releaser, ReleaseReader, TagTakenError
 from consdb_actions.adapters.registry import ImageManifest, Registry
-from consdb_actions.release.notes import ReleaseNotes, arrange
-from consdb_actions.release.plan import TagPlan, decide
+from consdb_actions.release.notes import arrange
+from consdb_actions.release.plan import decide
 from consdb_actions.release.versions import ReleasePolicy
-from consdb_actions.report.release import render_message, render_notes
+from consdb_actions.report.release import ReleaseOutcome, render_message, render_notes
 
 AGAIN = 3  # How often the tags are read again when one of the same name has appeared (rule R2)
 ACTIONS = "github-actions[bot]"
@@ -26,22 +26,6 @@ class ReleaseOptions:
     commit: str | None  # None: the newest of the default branch
     tag: str | None  # The version that the caller expects; None: the next one
     now: datetime  # Time of tagging
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseOutcome:
-    """Plan and result of a release."""
-
-    repository: str
-    plan: TagPlan
-    created: bool  # Whether this run created the tag
-    released: bool  # Whether this run created the GitHub release
-    dry_run: bool
-    url: str  # Page of the release, or else of the tag
-    notes: ReleaseNotes
-    message: str  # Text of the tag; `markdown` is that of the GitHub release
-    markdown: str
-    warnings: tuple[str, ...] = ()
 
 
 def make_release(

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
+from typing import ClassVar
 
 from consdb_actions.deploy.model import ALWAYS, DeployPolicy, Slot, Values, short_names, slots
 from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
+from consdb_actions.forms import Public
 
 TRAILER = "Consdb-Actions-Waiver"  # Commit trailer that waives rule R5: environment and last day
 
@@ -84,8 +86,12 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentTag:
+class ComponentTag(Public):
     """The tag of a component in an environment."""
+
+    PUBLIC: ClassVar[str] = (
+        "app environment component tag=tag.text kind=tag.kind enabled since=since.day commit=since.commit"
+    )
 
     app: str
     environment: str
@@ -101,8 +107,10 @@ class ComponentTag:
 
 
 @dataclass(frozen=True, slots=True)
-class DriftFinding:
+class DriftFinding(Public):
     """A problem of one or more components in an environment."""
+
+    PUBLIC: ClassVar[str] = "severity=severity.word kind app environment components text"
 
     severity: Severity
     kind: str
@@ -113,17 +121,51 @@ class DriftFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class TagDrift:
+class TagDrift(Public):
     """Deployed tags and the findings on them, worst first."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/drift/1"
+    PUBLIC: ClassVar[str] = "source day newest released standings findings"
 
     standings: tuple[ComponentTag, ...]
     findings: tuple[DriftFinding, ...]
     newest: Mapping[str, ImageTag]  # the release to compare with, by application
+    day: date  # in UTC; days are counted up to it
+    source: str = ""  # where the values files come from
     released: tuple[str, ...] = ()  # applications compared with the newest release, not the newest in use
 
     def newest_words(self, app: str) -> str:
         """Return which release an application is compared with; empty without one."""
         return _newest(self.newest[app], app in self.released) if app in self.newest else ""
+
+    @property
+    def components(self) -> dict[str, list[str]]:
+        """Return the components of each application."""
+        found: dict[str, dict[str, None]] = {}
+        for item in self.standings:
+            found.setdefault(item.app, {})[item.component] = None
+        return {app: list(names) for app, names in found.items()}
+
+    @property
+    def environments(self) -> dict[str, dict[tuple[str, str], ComponentTag]]:
+        """Return the tags in each environment, by application and component."""
+        found: dict[str, dict[tuple[str, str], ComponentTag]] = {}
+        for item in self.standings:
+            found.setdefault(item.environment, {})[item.app, item.component] = item
+        return found
+
+    def worst(self, item: ComponentTag) -> Severity:
+        """Return the severity of the worst finding on a component."""
+        names = {item.component, item.component.partition(".")[0]}
+        return max(
+            (
+                found.severity
+                for found in self.findings
+                if (found.app, found.environment) == (item.app, item.environment)
+                and names & set(found.components)
+            ),
+            default=Severity.INFO,
+        )
 
     def at_least(self, level: Severity) -> tuple[DriftFinding, ...]:
         """Return the findings of at least a severity."""
@@ -150,7 +192,11 @@ def standings(
 
 
 def find_drift(
-    policy: DeployPolicy, seen: Sequence[ComponentTag], today: date, release: ImageTag | None = None
+    policy: DeployPolicy,
+    seen: Sequence[ComponentTag],
+    today: date,
+    release: ImageTag | None = None,
+    source: str = "",
 ) -> TagDrift:
     """Compare environments with the newest release and with each other.
 
@@ -179,7 +225,7 @@ def find_drift(
     places = {name: number for number, name in enumerate(policy.environments)}
     merged = _merged(found, seen)
     merged.sort(key=lambda item: (-item.severity, item.app, places.get(item.environment, 99), item.kind))
-    return TagDrift(tuple(seen), tuple(merged), newest, released)
+    return TagDrift(tuple(seen), tuple(merged), newest, today, source, released)
 
 
 def _by_tag(policy: DeployPolicy, item: ComponentTag, today: date) -> DriftFinding | None:

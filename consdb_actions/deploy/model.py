@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from consdb_actions.deploy.tags import ImageTag, read_tag
 from consdb_actions.deploy.values import Path, Tree, insert_scalar, remove_scalar, set_scalar
 from consdb_actions.errors import InputError
-from consdb_actions.forms import Form, WrongValueError, unique
+from consdb_actions.forms import Form, Public, WrongValueError, unique
 
 Place = Annotated[str, Form("Lower-case letters, digits and dashes.", pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
 
@@ -465,8 +465,14 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class DeployPlan:
+class DeployPlan(Public):
     """A planned deployment."""
+
+    PUBLIC: ClassVar[str] = (
+        "app=request.app ticket=request.ticket tag=request.tag.text kind=request.tag.kind "
+        "stage=stage.name environments branch files=paths changes images waived "
+        "waive_until=request.waive_until waiting force_order=request.force_order left refusals"
+    )
 
     request: DeployRequest
     stage: Stage
@@ -485,3 +491,8 @@ class DeployPlan:
     def branch(self) -> str:
         """Return the branch of the pull request: one per ticket, application and stage."""
         return f"tickets/{self.request.ticket}-{self.request.app}-{self.stage.name}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the values files that change."""
+        return tuple(sorted(self.files))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Public
 from consdb_actions.release.versions import parse_version
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
@@ -27,8 +29,10 @@ class TagKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ImageTag:
+class ImageTag(Public):
     """A classified image tag."""
+
+    PUBLIC: ClassVar[str] = "text kind"
 
     text: str
     kind: TagKind

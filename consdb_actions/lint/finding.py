@@ -8,8 +8,9 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from consdb_actions.forms import Public
 from consdb_actions.lint.script import Direction
 
 __all__ = [
@@ -60,8 +61,13 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class LintFinding:
+class LintFinding(Public):
     """The result of a rule for a table or the whole revision (rule L3)."""
+
+    PUBLIC: ClassVar[str] = (
+        "rule severity judged section revision file line lines direction table lock message remedy "
+        "statement acknowledged"
+    )
 
     rule: str
     severity: Literal["error", "warning", "info"]
@@ -69,6 +75,7 @@ class LintFinding:
     section: str
     revision: str
     message: str
+    remedy: str
     lines: tuple[int, ...]  # All lines concerned; it is shown at the first
     direction: Direction | None = None
     table: str = ""
@@ -80,6 +87,16 @@ class LintFinding:
     def line(self) -> int:
         """The line where it is shown."""
         return self.lines[0]
+
+    @property
+    def judged(self) -> bool:
+        """Whether lint can tell what it does; if not, it may be harmful."""
+        return self.rule != "not-judged"
+
+    @property
+    def statement(self) -> str:
+        """The beginning of the SQL; may be empty."""
+        return self.sql[:400]
 
 
 def merged(hits: Sequence[Hit]) -> str:
@@ -109,8 +126,11 @@ class CheckedRevision:
 
 
 @dataclass(frozen=True, slots=True)
-class LintResult:
+class LintResult(Public):
     """The result of a lint run."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/lint/2"
+    PUBLIC: ClassVar[str] = "selection counts revisions findings notes"
 
     revisions: tuple[CheckedRevision, ...]
     findings: tuple[LintFinding, ...]  # All findings, also acknowledged ones
@@ -127,6 +147,11 @@ class LintResult:
     def acknowledged(self) -> tuple[LintFinding, ...]:
         """The acknowledged findings."""
         return tuple(f for f in self.findings if f.acknowledged is not None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of open findings of each severity."""
+        return {severity: self.count(severity) for severity in _ORDER}
 
     def count(self, severity: str) -> int:
         """Return the number of open findings of a severity."""

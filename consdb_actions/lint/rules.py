@@ -507,6 +507,7 @@ def _finding(
         section=script.section,
         revision=script.revision,
         message=merged(hits),
+        remedy=next(known.remedy for known in RULES if known.id == rule),
         lines=tuple(dict.fromkeys(hit.line for hit in hits)),
         direction=hits[0].direction,
         table=hits[0].table,

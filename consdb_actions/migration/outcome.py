@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from consdb_actions.catalog import fact
 from consdb_actions.catalog.merge import CatalogDrift, Conflict
-from consdb_actions.forms import OUTPUT, Form, Name
-from consdb_actions.migration.matching.decisions import Decisions, MatchingQuestion
+from consdb_actions.forms import Form, Name, Public
+from consdb_actions.migration.matching.decisions import MatchingQuestion
 from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, RewriteQuestion, Risk
 from consdb_actions.migration.words import describe, subject
 
@@ -26,7 +26,6 @@ __all__ = [
     "asked",
     "asked_conflict",
     "asked_value",
-    "decided",
     "drift_items",
     "operations",
     "present_elements",
@@ -45,24 +44,18 @@ class Operation:
     """The description of one operation."""
 
     words: str
-    table: str
-    """Table or view; empty when it is about none."""
+    table: str  # Table or view; empty when it is about none
 
 
 @dataclass(frozen=True)
 class DriftItem:
     """An element that differs from the schema file, but not because of the change."""
 
-    element: str
-    """Such as ``exposure.airmass.type``."""
-    described: str
-    """What the schema file says."""
-    current: str
-    """What the database has."""
-    revision: str = ""
-    """The revision that caused it; empty where the history shows none."""
-    message: str = ""
-    """Its message."""
+    element: str  # Such as ``exposure.airmass.type``
+    described: str  # What the schema file says
+    current: str  # What the database has
+    revision: str = ""  # The revision that caused it; empty where the history shows none
+    message: str = ""  # Its message
 
 
 @dataclass(frozen=True)
@@ -70,8 +63,7 @@ class Reply:
     """An answer to a question."""
 
     meaning: str
-    options: Texts
-    """Options that give it, ready to copy."""
+    options: Texts  # Options that give it, ready to copy
 
 
 @dataclass(frozen=True)
@@ -79,27 +71,20 @@ class OpenQuestion:
     """A question that the schemas leave open."""
 
     words: Name
-    proposals: Texts
-    """Likely answers, with what speaks for them."""
+    proposals: Texts  # Likely answers, with what speaks for them
     answers: Annotated[tuple[Reply, ...], Form(min_length=1)]
-    rejected: Texts = ()
-    """What was looked at and is not proposed, with why."""
-    answered: str = ""
-    """How it was answered; empty when it is open."""
+    rejected: Texts = ()  # What was looked at and is not proposed, with why
+    answered: str = ""  # How it was answered; empty when it is open
 
 
 @dataclass(frozen=True)
 class VerificationCheck:
     """One check of the verification."""
 
-    name: str
-    """Short name that stays."""
-    holds: bool | None
-    """Whether it holds; null where it could not be tried."""
-    words: str
-    """The statement."""
-    details: Texts = ()
-    """What speaks against it."""
+    name: str  # Short name that stays
+    holds: bool | None  # Whether it holds; null where it could not be tried
+    words: str  # The statement
+    details: Texts = ()  # What speaks against it
 
 
 @dataclass(frozen=True)
@@ -107,66 +92,47 @@ class SectionOutcome:
     """The result of one section of alembic.ini."""
 
     name: Name
-    schema: Name
-    """Schema of the database."""
+    schema: Name  # Schema of the database
     status: Status
     """changed: a revision was made (or holds, in a check); unchanged: the database is as the file says;
     skipped: the file says the same as in the base; question: something must be answered first;
     failed: a check failed; no schema file: there is none to compare with."""
-    version: str = ""
-    """Version that the schema file gives; empty when none."""
-    base_version: str = ""
-    """The same in the base; empty without one."""
-    path: str = ""
-    """The new revision file, relative to the tree; empty when none."""
-    revision: str = ""
-    """Its id; empty when none."""
-    down_revision: str = ""
-    """Id of the revision before; empty when none."""
-    source: str = ""
-    """Text of a file that was made; empty when none."""
+    version: str = ""  # Version that the schema file gives; empty when none
+    base_version: str = ""  # The same in the base; empty without one
+    path: str = ""  # The new revision file, relative to the tree; empty when none
+    revision: str = ""  # Its id; empty when none
+    down_revision: str = ""  # Id of the revision before; empty when none
+    source: str = ""  # Text of a file that was made; empty when none
     upgrade: tuple[Operation, ...] = ()
     """What the upgrade does, in its order; in a check, the message of the revision."""
-    downgrade: tuple[Operation, ...] = ()
-    """What the downgrade does."""
-    decisions: Texts = ()
-    """Renames, moves and drops that were decided."""
-    remembered: Texts = ()
-    """Answers that were given, and by whom."""
+    downgrade: tuple[Operation, ...] = ()  # What the downgrade does
+    decisions: Texts = ()  # Renames, moves and drops that were decided
+    remembered: Texts = ()  # Answers that were given, and by whom
     questions: tuple[OpenQuestion, ...] = ()
     risks: tuple[Risk, ...] = ()
     losses: tuple[DataLoss, ...] = ()
     checks: tuple[VerificationCheck, ...] = ()
-    notes: Texts = ()
-    """What else is worth knowing of the section."""
+    notes: Texts = ()  # What else is worth knowing of the section
     drift: tuple[DriftItem, ...] = ()
     """What the change does not touch and the database has otherwise than the file (rule M17)."""
-    present: Texts = ()
-    """What the change requires and the database has already."""
+    present: Texts = ()  # What the change requires and the database has already
 
 
 @dataclass(frozen=True)
-class RunOutcome:
+class RunOutcome(Public):
     """All sections of a run, and where it ran; the report of ``migrations generate`` and ``check``."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = OUTPUT
+    FORMAT: ClassVar[str] = "consdb-actions/generation/1"
 
-    sections: tuple[SectionOutcome, ...]
-    """Every section that was considered, in the order of the ini file."""
-    message: str
-    """Message of the revisions; the word check in a check."""
-    server: str = ""
-    """Which Postgres it ran on, with its version; empty when none was needed."""
+    sections: tuple[SectionOutcome, ...]  # Every section that was considered, in the order of the ini file
+    message: str  # Message of the revisions; the word check in a check
+    server: str = ""  # Which Postgres it ran on, with its version; empty when none was needed
     spoly: Annotated[str, Form(pattern="^(pg_sphere|stand-in)?$")] = ""
     """Where the type spoly came from; empty when no server was needed."""
-    written: bool = False
-    """Whether the revision files were written."""
-    notes: Texts = ()
-    """What else is worth knowing of the run."""
+    written: bool = False  # Whether the revision files were written
+    notes: Texts = ()  # What else is worth knowing of the run
     base: str = ""
     """What the change is compared with, such as ``main (1a2b3c4)``; empty where that is not known."""
-    schema_version: Literal[1] = 1
-    """Raised when a field goes or changes its meaning; a new field is in this schema at once."""
     verdict: Verdict = "unchanged"
     """The run in one word; the most severe section decides. In a check, changed means that all holds."""
 
@@ -241,18 +207,6 @@ def _state(value: object) -> str:
     if value is None or value is False:
         return "none" if value is None else "no"
     return "yes" if value is True else fact("", value)
-
-
-def decided(decisions: Decisions) -> tuple[str, ...]:
-    """Describe renames, moves and drops."""
-    parts = (
-        decisions.table_renames,
-        decisions.renames,
-        decisions.moves,
-        decisions.dropped_tables,
-        decisions.drops,
-    )
-    return tuple(item.describe() for part in parts for item in part)
 
 
 def asked(question: MatchingQuestion) -> OpenQuestion:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
+from consdb_actions.forms import Public
 from consdb_actions.migration.duplicates import ColumnRelation, duplicate_findings, related_columns
+from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.schema.delta import SchemaDelta, compare, compare_columns
 from consdb_actions.schema.digest import Digest, digest_delta
 from consdb_actions.schema.findings import (
@@ -25,14 +27,20 @@ from consdb_actions.schema.version import Status, VersionVerdict, judge_version
 from consdb_actions.schema.words import DifferenceText, describe, describe_rename
 
 if TYPE_CHECKING:
-    from consdb_actions.migration.rename import Decisions, Declaration
+    from consdb_actions.migration.rename import Declaration
 
 __all__ = ["SchemaPreview", "preview_schema"]
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaPreview:
+class SchemaPreview(Public):
     """The preview of one schema's change; a side is None where the schema does not exist."""
+
+    PUBLIC: ClassVar[str] = (
+        "name created=delta.created removed=delta.removed changes_structure=delta.changes_structure "
+        "version digest statements questions=decisions.open_questions decisions=decisions.sentences "
+        "decision_notes=decisions.notes findings file=source sources relations notes"
+    )
 
     name: str
     before: Schema | None
@@ -46,13 +54,8 @@ class SchemaPreview:
     findings: tuple[SchemaFinding, ...]  # Findings of the review, errors first
     notes: tuple[str, ...] = ()  # Anything else, such as an unreadable file before the change
     source: str = ""
-    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     sources: tuple[TableSource, ...] = ()  # What fills each new or changed table
     relations: tuple[ColumnRelation, ...] = ()  # New columns that resemble existing ones
-
-    def line_of(self, finding: SchemaFinding) -> int:
-        """Return the line of a finding; 0 when it is unknown."""
-        return self.lines.get(finding.place, 0)
 
     @property
     def errors(self) -> int:
@@ -130,10 +133,9 @@ def preview_schema(
         digest=digest_delta(delta),
         version=verdict,
         decisions=decisions,
-        findings=with_severities(findings, severities),
+        findings=with_severities(findings, severities, lines or {}),
         notes=notes,
         source=source,
-        lines=lines or {},
         sources=table_sources(sources, delta, views),
         relations=relations,
     )

@@ -7,12 +7,13 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
+from typing import ClassVar, Literal
 
 from alembic.operations import ops
 
 from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import CheckFailed, DatabaseChanged
+from consdb_actions.forms import Public
 from consdb_actions.lint.state import Name
 from consdb_actions.migration.rewrite.statements import (
     Phase,
@@ -36,8 +37,10 @@ BROUGHT_ABOUT = ("replication", "waiting", "publication", "identity")
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyCheck:
+class ApplyCheck(Public):
     """A check before or after a migration; several checks may share an id."""
+
+    PUBLIC: ClassVar[str] = "id state accepted message=words remedy details"
 
     id: str
     state: CheckState
@@ -122,8 +125,10 @@ class SectionFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseFacts:
+class DatabaseFacts(Public):
     """Facts about a database and its server."""
+
+    PUBLIC: ClassVar[str] = "name=database host port user server_version=version"
 
     database: str
     host: str
@@ -318,10 +323,17 @@ def statements(change: SectionChange, direction: Direction) -> Iterator[tuple[st
 
 
 @dataclass(frozen=True, slots=True)
-class SectionResult:
+class SectionResult(Public):
     """The outcome for one section."""
 
+    PUBLIC: ClassVar[str] = (
+        "section=change.section schema=change.schema from=change.start to=change.end "
+        "revisions=change.ids changes=change.words losses=change.forward.losses state at part attempts "
+        "seconds sql sql_sha256=digest verification"
+    )
+
     change: SectionChange  # without revisions if it was applied already
+    direction: Direction
     state: State = "planned"
     attempts: int = 0
     seconds: float = 0.0
@@ -334,15 +346,27 @@ class SectionResult:
         """Return whether verification found nothing wrong."""
         return not any(check.stops for check in self.verification)
 
-    def digest(self, direction: Direction) -> str:
+    @property
+    def sql(self) -> tuple[str, ...]:
+        """Return the statements in running order."""
+        return tuple(sql for _, parts in statements(self.change, self.direction) for sql in parts)
+
+    @property
+    def digest(self) -> str:
         """Return a digest of the statements; empty if there are none."""
-        text = "\n".join(sql for _, parts in statements(self.change, direction) for sql in parts)
+        text = "\n".join(self.sql)
         return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyOutcome:
+class ApplyOutcome(Public):
     """The outcome of a run."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/apply/1"
+    PUBLIC: ClassVar[str] = (
+        "result changed next=next_step problem when direction site=site.id attests database=facts "
+        "consdb=checkout checks sections rollback=way_back comment"
+    )
 
     result: Result
     when: str  # start in ISO 8601
@@ -353,6 +377,7 @@ class ApplyOutcome:
     checks: tuple[ApplyCheck, ...]  # before the change
     sections: tuple[SectionResult, ...]
     problem: str = ""  # why it failed, if that is not obvious
+    comment: str = ""  # the evidence as Markdown
 
     @property
     def done(self) -> tuple[SectionResult, ...]:

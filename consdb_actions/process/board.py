@@ -6,19 +6,24 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import ClassVar
 
-from consdb_actions.deploy.drift import ComponentTag, Severity, Since, TagDrift, find_drift
+from consdb_actions.deploy.drift import ComponentTag, Since, TagDrift, find_drift
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.tags import TagKind, read_tag
-from consdb_actions.process.facts import FactSource, ProcessFacts
-from consdb_actions.process.states import Progress, StepState, StepStatus, progress_of
+from consdb_actions.forms import Public
+from consdb_actions.process.facts import FactSource, MigrationPull, ProcessFacts
+from consdb_actions.process.plan import ProcessReport
+from consdb_actions.process.states import StepState, StepStatus, progress_of
 from consdb_actions.release.notes import ReleaseNotes
 from consdb_actions.release.versions import parse_version
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Public):
     """An unreadable pull request; `title` and `url` may be empty."""
+
+    PUBLIC: ClassVar[str] = "name title url message=words"
 
     name: str
     words: str
@@ -27,16 +32,29 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardEntry:
+class BoardEntry(ProcessReport):
     """An open schema change."""
 
-    facts: ProcessFacts
-    progress: Progress
+    PUBLIC: ClassVar[str] = (
+        f"{ProcessReport.PUBLIC} author=facts.pull.author.login branch=facts.pull.branch "
+        "draft=facts.pull.draft opened=facts.pull.created_at merged=facts.pull.merged_at "
+        "new_tables migrations release needs_attention waits_for=owners since steps_done=done"
+    )
 
     @property
     def steps(self) -> tuple[StepState, ...]:
         """Return the steps that apply."""
         return tuple(item for item in self.progress.steps if item.standing is not StepStatus.NOT_APPLICABLE)
+
+    @property
+    def new_tables(self) -> dict[str, tuple[str, ...]]:
+        """Return the new tables of each changed schema."""
+        return {item.schema: item.new_tables for item in self.facts.schemas}
+
+    @property
+    def migrations(self) -> tuple[MigrationPull, ...]:
+        """Return the open and merged pull requests in consdb."""
+        return tuple(item for item in self.facts.migrations if item.live)
 
     @property
     def done(self) -> int:
@@ -79,31 +97,22 @@ class BoardEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Environments:
+class Environments(Public):
     """Deployed tags and drift."""
+
+    PUBLIC: ClassVar[str] = "trouble source drift"
 
     drift: TagDrift | None  # None if unavailable
     source: str = ""  # of the values files
     web: str = ""  # URL of their repository, for links to commits; empty for none
     trouble: str = ""  # why drift is unavailable
 
-    def worst(self) -> dict[tuple[str, str, str], Severity]:
-        """Return the worst finding by application, environment and component."""
-        found: dict[tuple[str, str, str], Severity] = {}
-        for item in self.drift.findings if self.drift is not None else ():
-            for running in self.drift.standings if self.drift is not None else ():
-                names = {running.component, running.component.partition(".")[0]}
-                if (running.app, running.environment) == (item.app, item.environment) and names & set(
-                    item.components
-                ):
-                    key = (running.app, running.environment, running.component)
-                    found[key] = max(found.get(key, Severity.INFO), item.severity)
-        return found
-
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class Released(Public):
     """A release of consdb."""
+
+    PUBLIC: ClassVar[str] = "tag url at of_commit annotated trouble notes"
 
     tag: str
     url: str
@@ -115,8 +124,10 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
-class Releases:
+class Releases(Public):
     """The releases of consdb, newest first."""
+
+    PUBLIC: ClassVar[str] = "trouble older items"
 
     items: tuple[Released, ...] = ()
     older: int = 0  # number of further releases
@@ -125,8 +136,11 @@ class Releases:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class Board(Public):
     """The overview."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/board/1"
+    PUBLIC: ClassVar[str] = "repository at=now changes unread finished unaffected environments releases"
 
     repository: str  # of the schemas
     now: datetime

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from consdb_actions.approval.evaluate import visible_lines
 from consdb_actions.approval.facts import Account
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Public
 from consdb_actions.migration.matching.declarations import parse_declaration, parse_directives, parse_take
 from consdb_actions.process.facts import Comment
 from consdb_actions.process.memory import Binding, Memo
@@ -156,8 +158,12 @@ class CommandOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Public):
     """A command of a comment, with its outcome."""
+
+    PUBLIC: ClassVar[str] = (
+        "comment=comment.id actor=actor.login at=comment.created_at text verb step outcome answer"
+    )
 
     comment: Comment
     actor: Account
@@ -165,6 +171,16 @@ class Heard:
     outcome: CommandOutcome
     answer: str = ""  # reason of a rejection, or a remark; may be empty
     binding: Binding | None = None  # None if it does not depend on the state
+
+    @property
+    def text(self) -> str:
+        """Return the line as written."""
+        return self.said.text
+
+    @property
+    def verb(self) -> Verb | None:
+        """Return the verb; None for an invalid command."""
+        return self.said.verb if isinstance(self.said, Command) else None
 
     @property
     def step(self) -> str:

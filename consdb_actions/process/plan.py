@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from typing import ClassVar
 
 from consdb_actions.approval.comment import Part, plan_comment
 from consdb_actions.approval.evaluate import fit
 from consdb_actions.approval.plan import PullPlan, ReactionPlan, plan_status
+from consdb_actions.forms import Public
 from consdb_actions.process.comment_commands import Command, CommandOutcome, Verb, answers_in
 from consdb_actions.process.facts import FactSource, ProcessFacts
 from consdb_actions.process.memory import recall
@@ -117,6 +119,38 @@ def requests_of(facts: ProcessFacts, progress: Progress) -> CommentRequests:
         for item in progress.listening.heard
     )
     return CommentRequests(answers_in(progress.listening.heard), regenerate)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReport(Public):
+    """The status of a change, as ``process status`` prints it with ``--format json``."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/process/1"
+    PUBLIC: ClassVar[str] = (
+        "repository=facts.repository number=facts.pull.number title=facts.pull.title url=facts.pull.url "
+        "head=facts.pull.head applicable=progress.applicable routes=progress.scope.routes "
+        "state=readiness.state description=readiness.description ready=readiness.ready next=next_steps "
+        "steps=progress.steps commands=progress.listening.heard answers=requests.answers "
+        "regenerate=requests.regenerate troubles=facts.troubles"
+    )
+
+    facts: ProcessFacts
+    progress: Progress
+
+    @property
+    def readiness(self) -> Readiness:
+        """Return the status ``consdb/ready-to-merge``."""
+        return readiness(self.facts, self.progress)
+
+    @property
+    def requests(self) -> CommentRequests:
+        """Return the requests for the next migration."""
+        return requests_of(self.facts, self.progress)
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """Return the ids of the actionable steps."""
+        return tuple(item.step.id for item in self.progress.actionable)
 
 
 def _reactions(facts: ProcessFacts, progress: Progress) -> tuple[ReactionPlan, ...]:

@@ -6,10 +6,11 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Public
 from consdb_actions.migration.data import TableRows
 from consdb_actions.process.runbook_steps import Placed
 
@@ -17,8 +18,13 @@ State = Literal["done", "failed", "not rehearsed"]
 
 
 @dataclass(frozen=True, slots=True)
-class BlockResult:
+class BlockResult(Public):
     """The result of a block of the runbook."""
+
+    PUBLIC: ClassVar[str] = (
+        "part=placed.part step=placed.step kind=placed.block.kind site=placed.block.site "
+        "line=placed.line state seconds message=words"
+    )
 
     placed: Placed
     state: State
@@ -27,8 +33,10 @@ class BlockResult:
 
 
 @dataclass(frozen=True, slots=True)
-class RehearsalFinding:
+class RehearsalFinding(Public):
     """A check after an act; a ``warning`` was known before."""
+
+    PUBLIC: ClassVar[str] = "holds warning message=words details"
 
     holds: bool
     words: str
@@ -37,8 +45,10 @@ class RehearsalFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class Act(Public):
     """Parts of the runbook that run in sequence, and the checks after them."""
+
+    PUBLIC: ClassVar[str] = "id title passed blocks findings errors"
 
     id: str  # ``cancel``, ``migrate`` or ``back``
     title: str
@@ -53,8 +63,11 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Public):
     """The result of a rehearsal."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/rehearsal/1"
+    PUBLIC: ClassVar[str] = "passed sections servers seconds longest_wait=longest written refused phases=acts"
 
     sections: tuple[str, ...]  # as ``section:from..to``
     servers: tuple[str, str]  # description of publisher and replica

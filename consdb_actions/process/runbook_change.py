@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from consdb_actions.forms import Public
 from consdb_actions.lint.readers import losses
 from consdb_actions.lint.script import DirectionRun, LintStep
 from consdb_actions.lint.state import LintColumn, LintRelation, LintState, Name
@@ -105,8 +106,13 @@ class RunbookRevision:
 
 
 @dataclass(frozen=True, slots=True)
-class SectionChange:
+class SectionChange(Public):
     """Revisions to apply to one section."""
+
+    PUBLIC: ClassVar[str] = (
+        "section schema from=start to=end revisions=ids changes=words losses=forward.losses "
+        "losses_on_downgrade=back.losses"
+    )
 
     section: str
     schema: str
@@ -130,6 +136,11 @@ class SectionChange:
         """The revision range in commands: ``section:from..to``."""
         return f"{self.section}:{self.start}..{self.end}"
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the revisions."""
+        return tuple(revision.id for revision in self.revisions)
+
     def turned(self) -> SectionChange:
         """Return the same change in the other direction."""
         return SectionChange(
@@ -147,7 +158,7 @@ class SectionChange:
             self.columns_before,
         )
 
-    def words(self) -> Iterator[str]:
+    def words(self) -> Iterable[str]:
         """Yield the changes, a line for each table, view or column."""
         effects = self.forward
         for name in effects.new_tables:
@@ -180,8 +191,10 @@ class Misfit:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Public):
     """What a migration requires of the replication; pairs are tables by their names before and after."""
+
+    PUBLIC: ClassVar[str] = "pause quiet reasons added removed"
 
     misfits: tuple[Misfit, ...] = ()  # Changes of tables that stay published
     added: tuple[Name, ...] = ()

@@ -7,9 +7,10 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Public
 from consdb_actions.process.runbook_change import Needs, SectionChange
 
 UNRESTORED = "does not restore:"  # How a warning begins what a downgrade leaves otherwise than it was
@@ -49,8 +50,10 @@ ACCOUNTS: tuple[Account, ...] = get_args(Account)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(Public):
     """A block to copy."""
+
+    PUBLIC: ClassVar[str] = "kind site account language text answer seconds note"
 
     kind: BlockKind
     site: str
@@ -104,8 +107,11 @@ class RunbookPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Runbook:
+class Runbook(Public):
     """All parts of a runbook."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/runbook/1"
+    PUBLIC: ClassVar[str] = "ticket release warnings sections=changes replication=needs parts texts"
 
     ticket: str
     release: str  # May be empty

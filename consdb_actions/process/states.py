@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
+from consdb_actions.forms import Public
 from consdb_actions.process.comment_commands import Attestation, Listening
 from consdb_actions.process.evidence import DERIVED, listen, owner_names, present_binding
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, StepFinding, listed
@@ -15,8 +17,10 @@ from consdb_actions.process.steps import BY_ID, MERGE, STEPS, ProcessStep, Route
 
 
 @dataclass(frozen=True, slots=True)
-class Disorder:
+class Disorder(Public):
     """A step that was done out of order."""
+
+    PUBLIC: ClassVar[str] = "message=words steps still"
 
     words: str  # a sentence without full stop
     steps: tuple[str, ...]  # ids of the steps that should have been done before
@@ -81,8 +85,13 @@ class StepStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StepState:
+class StepState(Public):
     """The status of a step, with its evidence."""
+
+    PUBLIC: ClassVar[str] = (
+        "id=step.id title=step.title status=standing done attested=step.attested message=words owner "
+        "people at by since commit note evidence order"
+    )
 
     step: ProcessStep
     standing: StepStatus

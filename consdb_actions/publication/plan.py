@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from consdb_actions.errors import CheckFailed
+from consdb_actions.forms import Public
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import PullSeen, blob_sha
 from consdb_actions.publication.result import TargetSection
@@ -30,8 +31,10 @@ State = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class TargetPull(PullSeen):
+class TargetPull(PullSeen, Public):
     """A pull request of the repository of migrations."""
+
+    PUBLIC: ClassVar[str] = "number url branch"
 
     @property
     def marker(self) -> Marker | None:
@@ -49,7 +52,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Public):
     """The outcome of a publication, for the comment and the report.
 
     ``state`` is ``published``; ``unchanged``: no database changes; ``question`` and ``failed``: nothing was
@@ -58,6 +61,11 @@ class Publication:
     ``conflict``: the change cannot be merged into its base branch; ``held``: the migration of `pull` contains
     this change; ``nothing``: the event requests nothing.
     """
+
+    FORMAT: ClassVar[str] = "consdb-actions/publication/1"
+    PUBLIC: ClassVar[str] = (
+        "state action source=source.reference commit reason pull_request=pull sections kept notes=words"
+    )
 
     state: State
     source: SchemaSource
@@ -71,6 +79,11 @@ class Publication:
     log: str = ""  # end of the generator's output if it failed without a report
     run_url: str = ""
     inputs: Inputs = field(default_factory=lambda: Inputs(""))
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Return the sections with a new revision."""
+        return tuple(section.name for section in self.outcome.changed) if self.outcome else ()
 
     @property
     def marker(self) -> Marker:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+from consdb_actions.forms import Public
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,10 @@ class MergedPull:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleasedMigration:
+class ReleasedMigration(Public):
     """A revision that a release adds."""
+
+    PUBLIC: ClassVar[str] = "section revision title path operations other_operations=others"
 
     section: str
     path: str
@@ -56,8 +61,13 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseNotes:
+class ReleaseNotes(Public):
     """The content of a release, arranged for readers."""
+
+    PUBLIC: ClassVar[str] = (
+        "previous=contents.previous commits=contents.commits tickets topics others migrations "
+        "changed_migrations=changed"
+    )
 
     contents: ReleaseContents
     tickets: tuple[str, ...]
@@ -65,6 +75,16 @@ class ReleaseNotes:
     others: tuple[MergedPull, ...]  # pull requests without a ticket
     # migrations by section, in the order in which they run
     sections: tuple[tuple[str, tuple[ReleasedMigration, ...]], ...]
+
+    @property
+    def migrations(self) -> tuple[ReleasedMigration, ...]:
+        """Return the revisions that the release adds, in the order in which they run."""
+        return tuple(migration for _, migrations in self.sections for migration in migrations)
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """Return the edited migrations of earlier releases, with ``changed`` or ``removed``."""
+        return dict(self.contents.changed)
 
 
 def tickets_in(text: str, patterns: Sequence[str]) -> tuple[str, ...]:

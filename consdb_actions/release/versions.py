@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.forms import Form, matches_path, unique
+from consdb_actions.forms import Form, Public, matches_path, unique
 
 _CALENDAR = re.compile(r"(?P<year>[0-9]{2})\.(?P<month>0?[1-9]|1[0-2])\.(?P<number>[0-9]{1,6})", re.ASCII)
 
@@ -39,12 +39,17 @@ class CalendarVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class NextVersion:
+class NextVersion(Public):
     """The next version and its reason."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/release-next/1"
+    PUBLIC: ClassVar[str] = "source moment version=version.text newest=newest.text reason"
 
     version: CalendarVersion
     newest: CalendarVersion | None  # existing version; None before the first
     reason: str  # as a sentence
+    moment: datetime  # of tagging, in UTC
+    source: str = ""  # repository or clone of the tags
 
 
 def parse_version(tag: str) -> CalendarVersion | None:
@@ -101,7 +106,7 @@ def next_version(
         reason = f"the newest is {last}, and {now_words}: number {number} of the month"
     else:
         reason = f"the newest is {last}, and {now_words}: the first of the month"
-    return NextVersion(version, last, reason + passed_over)
+    return NextVersion(version, last, reason + passed_over, moment)
 
 
 def _name(moment: datetime) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from consdb_actions.process.apply_facts import ApplyCheck, ApplyOutcome, Direction, SectionResult, statements
+from consdb_actions.forms import as_json
+from consdb_actions.process.apply_facts import ApplyCheck, ApplyOutcome, Direction, statements
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, prose, table
 
-__all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_result", "where"]
-
-FORMAT = "consdb-actions/apply/1"  # Increased when the format changes
+__all__ = ["evidence", "render_comment", "render_plan", "render_result", "where"]
 
 Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
@@ -162,73 +162,14 @@ def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def evidence(outcome: ApplyOutcome) -> dict[str, Any]:
+    """Return the evidence as JSON values, with the comment."""
+    return as_json(replace(outcome, comment=render_comment(outcome)))
+
+
 def _seen(outcome: ApplyOutcome, after: Iterable[ApplyCheck]) -> list[ApplyCheck]:
     return [*outcome.checks, *after]
 
 
 def _accepted(check: ApplyCheck) -> str:
     return " (accepted with --accept)" if check.accepted else ""
-
-
-def render_json(outcome: ApplyOutcome) -> dict[str, Any]:
-    """Return the evidence as JSON data, described by ``schemas/apply.schema.json``."""
-    facts, checkout = outcome.facts, outcome.checkout
-    return {
-        "format": FORMAT,
-        "result": outcome.result,
-        "changed": outcome.changed,
-        "next": outcome.next_step or None,
-        "problem": outcome.problem or None,
-        "when": outcome.when,
-        "direction": outcome.direction,
-        "site": outcome.site.id if outcome.site else None,
-        "attests": outcome.attests or None,
-        "database": {
-            "name": facts.database,
-            "host": facts.host or None,
-            "port": facts.port,
-            "user": facts.user,
-            "server_version": facts.version,
-        },
-        "consdb": {
-            "commit": checkout.commit or None,
-            "tag": checkout.tag or None,
-            "edited": list(checkout.edited),
-        },
-        "checks": [_check_json(check) for check in outcome.checks],
-        "sections": [_section_json(section, outcome.direction) for section in outcome.sections],
-        "way_back": list(outcome.way_back()),
-        "comment": render_comment(outcome),
-    }
-
-
-def _check_json(check: ApplyCheck) -> dict[str, Any]:
-    return {
-        "id": check.id,
-        "state": check.state,
-        "accepted": check.accepted,
-        "words": check.words,
-        "remedy": check.remedy or None,
-        "details": list(check.details),
-    }
-
-
-def _section_json(section: SectionResult, direction: Direction) -> dict[str, Any]:
-    change = section.change
-    return {
-        "section": change.section,
-        "schema": change.schema,
-        "from": change.start,
-        "to": change.end,
-        "revisions": [revision.id for revision in change.revisions],
-        "changes": list(change.words()),
-        "losses": list(change.forward.losses),
-        "state": section.state,
-        "at": section.at or None,
-        "part": list(section.part),
-        "attempts": section.attempts,
-        "seconds": round(section.seconds, 3),
-        "sql": [sql for _, parts in statements(change, direction) for sql in parts],
-        "sql_sha256": section.digest(direction) or None,
-        "verification": [_check_json(check) for check in section.verification],
-    }

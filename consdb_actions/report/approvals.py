@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import quote
 
 from consdb_actions.approval.comment import ROOM, Part
@@ -21,9 +20,7 @@ from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.approval.plan import remember
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, table
 
-__all__ = ["FORMAT", "render_comment", "render_json", "render_text", "render_tree"]
-
-FORMAT = "consdb-actions/approvals/1"
+__all__ = ["render_comment", "render_text", "render_tree"]
 
 
 def render_text(facts: ApprovalFacts, decision: Decision) -> str:
@@ -67,47 +64,6 @@ def render_tree(decision: Decision) -> str:
 
     walk(explain(decision), 0)
     return "\n".join(lines)
-
-
-def render_json(facts: ApprovalFacts, decision: Decision) -> dict[str, Any]:
-    """Return a decision as JSON data, described by ``approvals.schema.json``."""
-    return {
-        "format": FORMAT,
-        "repository": facts.repository,
-        "number": facts.pull.number,
-        "head": facts.pull.head,
-        "state": decision.state.value,
-        "description": decision.description,
-        "applicable": decision.applicable,
-        "approved": decision.approved,
-        "roles": [
-            {
-                "id": item.role.id,
-                "title": item.role.title,
-                "outcome": item.outcome.value,
-                "reason": item.reason,
-                "approver": item.approver.author.login if item.approver else None,
-                "eligible": list(item.eligible),
-                "warning": item.warning,
-                "reviews": [_review_json(review) for review in item.reviews],
-            }
-            for item in decision.roles
-        ],
-        "others": [_review_json(review) for review in decision.others],
-        "notes": list(decision.notes),
-    }
-
-
-def _review_json(review: ReviewVerdict) -> dict[str, Any]:
-    return {
-        "id": review.review,
-        "author": review.author.login,
-        "standing": review.standing.value,
-        "reason": review.reason,
-        "commit": review.commit,
-        "submitted_at": review.submitted_at.isoformat() if review.submitted_at else None,
-        "kept": review.kept,
-    }
 
 
 SHOWN = 3  # Reviews per role in the table; the folded part lists all

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
 from datetime import UTC, date, datetime
 from urllib.parse import quote
 
-from consdb_actions.deploy.drift import ComponentTag, DriftFinding, Severity
+import jinja2
+from markupsafe import Markup, escape
+
+from consdb_actions.deploy.drift import Severity
 from consdb_actions.deploy.model import short_names
-from consdb_actions.process.board import Board, BoardEntry, Environments, Released, Unread
-from consdb_actions.process.facts import Evidence, ProcessFacts
-from consdb_actions.process.states import StepState, StepStatus, routes_of
+from consdb_actions.process.board import Board, BoardEntry
+from consdb_actions.process.facts import ProcessFacts
+from consdb_actions.process.states import StepStatus, routes_of
 from consdb_actions.process.steps import Route
-from consdb_actions.release.notes import MergedPull, ReleasedMigration, ReleaseNotes
 from consdb_actions.report.board_text import counted, todo, wrong
-from consdb_actions.report.elements import (
-    Html,
-    Part,
-    day,
-    element,
-    isolated,
-    joined,
-    link,
-    prose,
-    separated,
-    spoken,
-    text,
-)
+from consdb_actions.report.markdown import printable
 from consdb_actions.report.release import extent
 
-__all__ = [
-    "DARK",
-    "LIGHT",
-    "READ",
-    "SEVERITIES",
-    "STANDINGS",
-    "alert",
-    "alerts",
-    "badge",
-    "cards",
-    "changes",
-    "environments",
-    "overview",
-    "releases",
-    "render_html",
-    "severity_mark",
-    "standing_mark",
-    "style_sheet",
-]
+__all__ = ["DARK", "LIGHT", "POLICY", "READ", "page_environment", "render_html", "style_sheet"]
 
 LIGHT = {
     "page": "#f6f6f3",
@@ -258,454 +230,112 @@ SEVERITIES = {
 
 """Tone, sign and word of each severity."""
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
-def cards(
-    headings: Sequence[str], rows: Iterable[Sequence[Part]], caption: str, *, wide: bool = False
-) -> Html:
-    """Return a table whose rows are stacked on a narrow screen, with a heading in each cell."""
-    # Roles are said explicitly, since browsers drop those of tables that are laid out as blocks.
-    head = element(
-        "tr",
-        [element("th", name, scope="col", role="columnheader") for name in headings],
-        role="row",
-    )
-    body = []
-    for first, *others in rows:
-        cells = [element("th", first, scope="row", role="rowheader")]
-        for name, cell in zip(headings[1:], others, strict=True):
-            empty = cell is None or cell == "" or cell == []
-            label = element("span", name, class_="label", aria_hidden="true")
-            value = None if empty else [label, element("div", cell)]
-            cells.append(element("td", value, role="cell"))
-        body.append(element("tr", cells, role="row"))
-    return element(
-        "table",
-        element("caption", spoken(caption)),
-        element("thead", head, role="rowgroup"),
-        element("tbody", body, role="rowgroup"),
-        role="table",
-        class_="cards wide" if wide else "cards",
-    )
+"""What the page may load: its own style, and nothing else."""
 
-
-def standing_mark(standing: StepStatus) -> Html:
-    """Return a standing as a sign with its word."""
-    tone, sign = STANDINGS[standing]
-    return element(
-        "span", element("span", sign, aria_hidden="true"), f" {standing}", class_=f"mark mark-{tone}"
-    )
-
-
-def severity_mark(severity: Severity, *, brief: bool = False) -> Html:
-    """Return a severity as a sign with its word, which is for screen readers only if brief."""
-    tone, sign, word = SEVERITIES[severity]
-    shown: Part = spoken(word) if brief else f" {word}"
-    return element("span", element("span", sign, aria_hidden="true"), shown, class_=f"mark mark-{tone}")
-
-
-def badge(word: str) -> Html:
-    """Return a label."""
-    return element("span", word, class_="mark mark-quiet")
-
-
-def alert(tone: str, *words: Part) -> Html:
-    """Return an alert: ``warn`` or ``bad``."""
-    return element("li", element("span", words), class_=tone)
-
-
-def alerts(items: Iterable[Html]) -> Html | None:
-    """Return a list of alerts; nothing without any."""
-    listed = list(items)
-    return element("ul", listed, class_="alerts") if listed else None
-
-
-NAMED = 6  # How many people are named for a step
+_LEGEND = (
+    (StepStatus.DONE, "there is evidence of it, or somebody on the roster has attested to it"),
+    (StepStatus.NEXT, "all previous steps are done"),
+    (StepStatus.WAITING, "a previous step is not done"),
+    (StepStatus.STALE, "it was done for another version of the change"),
+    (StepStatus.OUT_OF_ORDER, "it was done before a step that must come first"),
+    (StepStatus.UNKNOWN, "it could not be read, and does not count as done"),
+)
 
 _ROUTES = {Route.SUMMIT: "from the Summit", Route.USDF: "from USDF"}
 
-
-def overview(board: Board) -> Html:
-    """Return the table of next steps, a row per change, and unreadable pull requests."""
-    parts: list[Part] = []
-    if board.changes:
-        parts.append(
-            element(
-                "div",
-                cards(
-                    ("Change", "Next step", "Waits for", "Since", "Steps done"),
-                    [_row(change, board.today) for change in board.changes],
-                    "What is next for each open change",
-                    wide=True,
-                ),
-                class_="sheet",
-            )
-        )
-    else:
-        parts.append(element("p", "No schema change is open."))
-    parts.append(alerts(_unread(item) for item in board.unread))
-    hidden = [
-        words
-        for count, words in (
-            (board.unaffected, f"{_pulls(board.unaffected)} without a change of a ConsDB schema"),
-            (board.finished, f"{_pulls(board.finished)} without remaining steps"),
-        )
-        if count
-    ]
-    if hidden:
-        parts.append(element("p", f"Not shown: {' and '.join(hidden)}.", class_="muted small"))
-    return joined(parts)
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[^\s<>\"'\\]*)?")
+_BACKQUOTED = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)")
 
 
-def changes(board: Board) -> Html:
-    """Return each change with all of its steps."""
-    return joined(_change(change, board.today) for change in board.changes)
+def render_html(board: Board) -> str:
+    """Render the page; the same board gives the same bytes."""
+    needing = sum(change.needs_attention for change in board.changes)
+    words = [f"{needing} need{'s' if needing == 1 else ''} attention"] if needing else []
+    words += [f"{len(board.unread)} could not be looked at"] if board.unread else []
+    environment = page_environment()
+    environment.filters["age"] = lambda since: _age(since, board.today)
+    text = environment.get_template("board.html.jinja").render(
+        board=board,
+        attention=", ".join(words) or "none needs attention",
+        policy=POLICY,
+        style=Markup(style_sheet()),  # noqa: S704 - our own
+        standings=STANDINGS,
+        severities=SEVERITIES,
+        legend=_LEGEND,
+        named=6,  # people of a step
+        open=6,  # operations of a migration that are not folded
+    )
+    return re.sub(r"\n\s*", "", text) + "\n"
 
 
-def _pulls(count: int) -> str:
-    return f"{count} pull request{'' if count == 1 else 's'}"
+def page_environment() -> jinja2.Environment:
+    """Return the environment of the page: every text is printable and escaped (rule S5)."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("consdb_actions"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(str(value)),
+    )
+    environment.tests["address"] = lambda words: _ADDRESS.fullmatch(words) is not None
+    environment.filters.update(
+        counted=counted,
+        day=_day,
+        extent=lambda notes: f"{extent(notes)[:1].upper()}{extent(notes)[1:]}",
+        needless=_needless,
+        places=_places,
+        plural=lambda number, noun: f"{number} {noun}{'' if number == 1 else 's'}",
+        profile=_profile,
+        prose=_prose,
+        schemas=_schemas,
+        ticket=_ticket,
+        todo=todo,
+        utc=lambda moment: moment.astimezone(UTC),
+        wrong=wrong,
+    )
+    return environment
 
 
-def _unread(item: Unread) -> Html:
-    title: Part = [" ", isolated(item.title)] if item.title else None
-    name = element("strong", link(isolated(item.name), item.url), title)
-    return alert("bad", name, " could not be looked at: ", prose(item.words), ".")
+def _prose(words: str) -> Markup:
+    """Convert a sentence of ours, with code in backquotes."""
+    return Markup(_BACKQUOTED.sub(r"<code>\2</code>", str(escape(printable(words)))))  # noqa: S704
 
 
-def _row(change: BoardEntry, today: date) -> list[Part]:
-    pull = change.facts.pull
-    marks = [standing_mark(standing) for standing in wrong(change)]
-    marks += _flags(change)
-    title: list[Part] = [
-        element("a", f"#{pull.number}", " ", isolated(pull.title), href=f"#change-{pull.number}"),
-    ]
-    if marks:
-        title.append(element("div", separated(marks, " ")))
-    if not change.next:
-        return [title, "unknown", "", "", _count(change)]
-    first, *others = change.next
-    step: list[Part] = [todo(first)]
-    if others:
-        step.append(element("div", "also: ", "; ".join(todo(item) for item in others), class_="muted small"))
-    return [title, step, ", ".join(change.owners), _waiting(change.since, today), _count(change)]
+def _day(moment: datetime | date) -> str:
+    """Format a day, of a time in UTC."""
+    return (moment.astimezone(UTC).date() if isinstance(moment, datetime) else moment).isoformat()
 
 
-def _count(change: BoardEntry) -> Html:
-    total = len(change.steps)
-    bar = element("progress", value=change.done, max=total, aria_hidden="true")
-    return element("span", f"{change.done} of {total}", bar, class_="count")
-
-
-def _waiting(since: datetime | None, today: date) -> list[Part]:
-    if since is None:
-        return ["an unknown day"]
+def _age(since: datetime, today: date) -> str:
     days = max((today - since.astimezone(UTC).date()).days, 0)
-    words = "today" if days == 0 else f"{days} day{'' if days == 1 else 's'}"
-    return [day(since), " ", element("span", f"({words})", class_="muted nowrap")]
+    return "today" if days == 0 else f"{days} day{'' if days == 1 else 's'}"
 
 
-def _change(change: BoardEntry, today: date) -> Html:
-    facts, pull = change.facts, change.facts.pull
-    heading = element(
-        "h3",
-        link(f"#{pull.number}", pull.url),
-        " ",
-        isolated(pull.title),
-        id=f"title-{pull.number}",
-    )
-    return element(
-        "article",
-        element("div", heading, _flags(change), class_="title"),
-        element("p", _about(change), class_="muted small"),
-        _next(change, today),
-        _alerts(change),
-        element("ol", [_chip(item) for item in change.steps], class_="chips", aria_label="Steps"),
-        element(
-            "details",
-            element("summary", "All steps with their evidence"),
-            cards(
-                ("Step", "State", "Owner", "Evidence"),
-                [
-                    [item.step.title, standing_mark(item.standing), item.owner, _shown(facts, item)]
-                    for item in change.steps
-                ],
-                f"Steps of #{pull.number}",
-            ),
-            _needless(change),
-            class_="steps",
-        ),
-        class_="sheet change",
-        id=f"change-{pull.number}",
-        aria_labelledby=f"title-{pull.number}",
-    )
+def _schemas(facts: ProcessFacts) -> str:
+    names = ", ".join(dict.fromkeys(item.schema for item in facts.schemas))
+    return f"{names}, {' and '.join(_ROUTES[route] for route in routes_of(facts))}"
 
 
-def _flags(change: BoardEntry) -> list[Html]:
-    pull = change.facts.pull
-    return [badge(word) for word, holds in (("draft", pull.draft), ("merged", pull.merged_at)) if holds]
+def _ticket(facts: ProcessFacts) -> tuple[str, str] | None:
+    """Return the ticket with its URL."""
+    ticket = facts.policy.ticket_in(facts.pull.branch, facts.pull.title)
+    return (ticket, facts.policy.ticket_url.replace("{ticket}", quote(ticket))) if ticket else None
 
 
-def _about(change: BoardEntry) -> list[Part]:
-    facts, pull = change.facts, change.facts.pull
-    schemas = ", ".join(dict.fromkeys(item.schema for item in facts.schemas))
-    parts: list[Part] = [f"{schemas}, {' and '.join(_ROUTES[route] for route in routes_of(facts))}"]
-    ticket = facts.policy.ticket_in(pull.branch, pull.title)
-    if ticket:
-        parts.append(link(ticket, facts.policy.ticket_url.replace("{ticket}", quote(ticket))))
-    author = _person(facts, pull.author.login) if pull.author is not None else "somebody"
-    parts.append(["opened by ", author, " on ", day(pull.created_at)])
-    for item in facts.migrations:
-        if item.live:
-            name = f"{facts.policy.consdb.rpartition('/')[2]}#{item.number}"
-            parts.append(["migration ", link(name, item.url)])
-    if change.release:
-        parts.append(["in release ", link(change.release, facts.releases[0].url)])
-    return separated(parts, " · ")
+def _profile(facts: ProcessFacts, login: str) -> str:
+    return f"{facts.html_url.rsplit('/', 2)[0]}/{quote(login.removesuffix('[bot]'), safe='')}"
 
 
-def _next(change: BoardEntry, today: date) -> Html:
-    if not change.next:
-        return element("p", element("strong", "The next step is unknown."))
-    lines = []
-    for number, item in enumerate(change.next):
-        people = [_person(change.facts, login) for login in item.people[:NAMED]]
-        more = f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
-        who: Part = [" (", separated(people, ", "), more, ")"] if people else None
-        lines.append(
-            element(
-                "p",
-                element("strong", f"{'Also' if number else 'Next'}: {todo(item)}."),
-                f" {item.owner}",
-                who,
-                ", since ",
-                _waiting(item.since, today),
-                ".",
-            )
-        )
-    return joined(lines)
-
-
-def _alerts(change: BoardEntry) -> Html | None:
-    lines = [alert("bad", isolated(trouble.words), ".") for trouble in change.facts.troubles]
-    for item in change.steps:
-        title = element("strong", item.step.title)
-        if item.standing is StepStatus.STALE:
-            lines.append(alert("warn", title, " is stale: ", prose(item.words), "."))
-        lines += [alert("warn", title, " was ", prose(disorder.words), ".") for disorder in item.order]
-    return alerts(lines)
-
-
-def _chip(item: StepState) -> Html:
-    """Return a step as a sign with its id, and its standing spoken."""
-    tone, sign = STANDINGS[item.standing]
-    return element(
-        "li",
-        element("span", sign, aria_hidden="true"),
-        f" {item.step.id}",
-        spoken(f": {item.standing}"),
-        class_=f"mark mark-{tone}",
-        title=item.step.title,
-    )
-
-
-def _shown(facts: ProcessFacts, item: StepState) -> list[Part]:
-    """Say what shows where a step stands."""
-    parts: list[Part] = []
-    if item.evidence:
-        parts.append(separated([_evidence(evidence) for evidence in item.evidence], ", "))
-    if item.at is not None:
-        by: Part = [" by ", _person(facts, item.by)] if item.by else None
-        about: Part = None
-        if item.commit:
-            commit = link(element("code", item.commit[:8]), f"{facts.html_url}/commit/{item.commit}")
-            about = [" for ", commit]
-        parts.append([day(item.at), by, about])
-    if item.words:
-        parts.append(prose(item.words))
-    return separated(parts, "; ")
-
-
-def _evidence(evidence: Evidence) -> Html:
-    return link(isolated(evidence.text), evidence.url)
-
-
-def _needless(change: BoardEntry) -> list[Part]:
+def _needless(change: BoardEntry) -> list[tuple[str, str]]:
+    """Return the steps that do not apply, by reason."""
     reasons: dict[str, list[str]] = {}
     for item in change.progress.steps:
         if item.standing is StepStatus.NOT_APPLICABLE:
             reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
-    return [
-        element("p", f"Not needed, since {reason}: {', '.join(titles)}.", class_="muted small")
-        for reason, titles in reasons.items()
-    ]
-
-
-def _person(facts: ProcessFacts, login: str) -> Html:
-    server = facts.html_url.rsplit("/", 2)[0]
-    return link(isolated(login), f"{server}/{quote(login.removesuffix('[bot]'), safe='')}")
-
-
-def environments(seen: Environments, today: date) -> Html:
-    """Return the matrix and the findings."""
-    if seen.drift is None:
-        words = prose(seen.trouble or "nothing was read")
-        return joined([alerts([alert("bad", "What runs where is not known: ", words, ".")])])
-    findings = seen.drift.findings
-    grave = [item for item in findings if item.severity > Severity.INFO]
-    notes = [item for item in findings if item.severity is Severity.INFO]
-    parts: list[Part] = [
-        element("p", f"From {seen.source}.", class_="muted small") if seen.source else None,
-        element(
-            "div",
-            _matrix(seen, today),
-            class_="sheet scroll",
-            role="region",
-            tabindex="0",
-            aria_label="What runs where; scrolls sideways",
-        ),
-    ]
-    if grave:
-        parts += [
-            element("h3", "What has drifted", class_="apart"),
-            element("div", _table(grave), class_="sheet"),
-        ]
-    if notes:
-        parts.append(
-            element(
-                "details",
-                element("summary", f"For information ({len(notes)})"),
-                element("div", _table(notes), class_="sheet"),
-            )
-        )
-    if not findings:
-        parts.append(element("p", "Nothing has drifted."))
-    return joined(parts)
-
-
-def _matrix(seen: Environments, today: date) -> Html:
-    assert seen.drift is not None
-    components: dict[str, dict[str, None]] = {}
-    cells: dict[str, dict[tuple[str, str], ComponentTag]] = {}
-    for item in seen.drift.standings:
-        components.setdefault(item.app, {})[item.component] = None
-        cells.setdefault(item.environment, {})[item.app, item.component] = item
-    worst = seen.worst()
-    groups: list[Part] = [element("th", "Environment", rowspan=2, scope="col")]
-    heads: list[Part] = []
-    columns = []
-    for app, names in components.items():
-        words = ", ".join(filter(None, (app, seen.drift.newest_words(app))))
-        groups.append(element("th", words, colspan=len(names), scope="colgroup", class_="group"))
-        for number, name in enumerate(names):
-            heads.append(
-                element("th", name.replace(".", " "), scope="col", class_=None if number else "group")
-            )
-            columns.append((app, name, None if number else "group"))
-    rows = []
-    for environment, there in cells.items():
-        row: list[Part] = [element("th", environment, scope="row")]
-        for app, name, group in columns:
-            found = there.get((app, name))
-            if found is None:
-                row.append(element("td", spoken("not there"), class_=group))
-            else:
-                severity = worst.get((app, environment, name))
-                row.append(element("td", _cell(found, severity, seen.web, today), class_=group))
-        rows.append(element("tr", row))
-    return element(
-        "table",
-        element("caption", spoken("What runs where")),
-        element("thead", element("tr", groups), element("tr", heads)),
-        element("tbody", rows),
-        class_="matrix",
-    )
-
-
-def _cell(item: ComponentTag, severity: Severity | None, web: str, today: date) -> list[Part]:
-    parts: list[Part] = [element("code", item.tag.text) if item.tag.text else "no tag"]
-    if severity is not None and severity > Severity.INFO:
-        parts += [" ", severity_mark(severity, brief=True)]
-    if not item.enabled:
-        parts += [" ", badge("off")]
-    days = item.days(today)
-    if item.since is not None and days is not None:
-        moment: Part = day(item.since.day)
-        if web and item.since.commit:
-            moment = link(day(item.since.day), f"{web}/commit/{item.since.commit}")
-        parts.append(element("span", moment, f" ({days} d)", class_="since"))
-    return parts
-
-
-def _table(findings: list[DriftFinding]) -> Html:
-    rows: list[list[Part]] = [
-        [
-            severity_mark(item.severity),
-            item.environment,
-            f"{item.app}: {', '.join(item.components)}",
-            prose(item.text),
-        ]
-        for item in findings
-    ]
-    return cards(("Severity", "Environment", "Component", "What"), rows, "What has drifted")
-
-
-OPEN = 6  # Operations of a migration that are not folded
-
-
-def releases(board: Board) -> Html:
-    """Return the releases, the newest first."""
-    shelf = board.releases
-    parts: list[Part] = []
-    if shelf.trouble:
-        trouble = prose(shelf.trouble)
-        parts.append(alerts([alert("bad", "What is in the releases is not known: ", trouble, ".")]))
-    elif not shelf.items:
-        parts.append(element("p", "There is no release yet."))
-    parts += [_release(board, item) for item in shelf.items]
-    if shelf.older:
-        words = f"{shelf.older} older release{'' if shelf.older == 1 else 's'}"
-        parts.append(element("p", link(words, f"{shelf.web}/tags"), class_="small"))
-    return joined(parts)
-
-
-def _release(board: Board, item: Released) -> Html:
-    flags = [] if item.annotated else [badge("lightweight tag")]
-    date: Part = ["commit of ", day(item.at)] if item.of_commit else day(item.at)
-    if item.at is None:
-        date = "of an unknown day"
-    facts: list[Part] = []
-    if item.notes is not None:
-        words = extent(item.notes)
-        facts.append(f"{words[:1].upper()}{words[1:]}. ")
-    places = _places(board, item.tag)
-    if places:
-        facts.append(f"Runs at {places}. ")
-    elif board.environments.drift is not None and item is board.releases.items[0]:
-        facts.append("Not deployed yet. ")
-    brought = board.brought_by(item.tag)
-    if brought:
-        links = [
-            element("a", f"#{c.facts.pull.number}", href=f"#change-{c.facts.pull.number}") for c in brought
-        ]
-        facts.append(["Brings the migration of ", separated(links, ", "), "."])
-    body: list[Part] = []
-    if item.trouble:
-        body.append(alerts([alert("bad", "Its content is unknown: ", prose(item.trouble), ".")]))
-    if item.notes is not None:
-        body += [_migrations(item.notes), _pull_requests_by_topic(item.notes, board.releases.web)]
-    return element(
-        "article",
-        element(
-            "div",
-            element("h3", link(item.tag, item.url)),
-            element("span", date, class_="muted"),
-            flags,
-            class_="title",
-        ),
-        element("p", facts, class_="muted small"),
-        body,
-        class_="sheet release",
-        id=f"release-{item.tag}",
-    )
+    return [(reason, ", ".join(titles)) for reason, titles in reasons.items()]
 
 
 def _places(board: Board, tag: str) -> str:
@@ -721,163 +351,3 @@ def _places(board: Board, tag: str) -> str:
                 name if len(some) == len(every) else f"{name} ({', '.join(short_names(some, every))})"
             )
     return ", ".join(found)
-
-
-def _migrations(notes: ReleaseNotes) -> list[Part]:
-    if notes.contents.previous is None:
-        return []
-    if not notes.sections and not notes.contents.changed:
-        return [element("p", "The databases do not change.", class_="small")]
-    entries: list[Part] = []
-    for section, migrations in notes.sections:
-        entries.append(element("dt", section))
-        entries += [element("dd", _migration(item)) for item in migrations]
-    parts: list[Part] = [element("h4", "Migrations")]
-    if entries:
-        parts.append(element("dl", entries, class_="migrations"))
-    parts.append(
-        alerts(
-            alert("warn", element("code", path), f", of an earlier release, was {how}.")
-            for path, how in notes.contents.changed
-        )
-    )
-    return parts
-
-
-def _migration(item: ReleasedMigration) -> list[Part]:
-    parts: list[Part] = [isolated(item.title or item.path)]
-    if item.revision:
-        parts += [" ", element("code", item.revision, class_="muted")]
-    if item.operations:
-        listed = element("ul", [element("li", prose(words)) for words in item.operations], class_="small")
-        count = len(item.operations)
-        if count > OPEN:
-            parts.append(element("details", element("summary", f"{count} operations"), listed))
-        else:
-            parts.append(listed)
-    return parts
-
-
-def _pull_requests_by_topic(notes: ReleaseNotes, web: str) -> list[Part]:
-    lines = [
-        element("li", element("strong", topic.name), " ", [_pull(pull, web) for pull in topic.pulls])
-        for topic in notes.topics
-    ]
-    lines += [element("li", _pull(pull, web)) for pull in notes.others]
-    if not lines:
-        return []
-    return [element("h4", "Pull requests"), element("ul", lines, class_="plain")]
-
-
-def _pull(pull: MergedPull, web: str) -> list[Part]:
-    number = link(f"#{pull.number}", f"{web}/pull/{pull.number}")
-    return [isolated(pull.title), " (", number, f", {pull.author}" if pull.author else "", ") "]
-
-
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
-"""What the page may load: its own style, and nothing else."""
-
-_LEGEND = (
-    (StepStatus.DONE, "there is evidence of it, or somebody on the roster has attested to it"),
-    (StepStatus.NEXT, "all previous steps are done"),
-    (StepStatus.WAITING, "a previous step is not done"),
-    (StepStatus.STALE, "it was done for another version of the change"),
-    (StepStatus.OUT_OF_ORDER, "it was done before a step that must come first"),
-    (StepStatus.UNKNOWN, "it could not be read, and does not count as done"),
-)
-
-
-def render_html(board: Board) -> str:
-    """Render the page; the same board gives the same bytes."""
-    moment = board.now.astimezone(UTC)
-    sections = (
-        ("next", "What is next", overview(board)),
-        ("changes", "Open changes", changes(board)),
-        ("environments", "What runs where", environments(board.environments, board.today)),
-        ("releases", "Releases of consdb", releases(board)),
-    )
-    shown = [item for item in sections if item[0] != "changes" or board.changes]
-    navigation = element(
-        "nav",
-        element("ul", [element("li", element("a", title, href=f"#{name}")) for name, title, _ in shown]),
-        aria_label="On this page",
-    )
-    header = element(
-        "header",
-        element("a", "Skip to the changes", href="#next", class_="skip"),
-        element("h1", "ConsDB schema changes"),
-        element(
-            "p",
-            board.repository,
-            ", as of ",
-            element("time", f"{moment:%Y-%m-%d %H:%M} UTC", datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}"),
-            class_="muted",
-        ),
-        navigation,
-        _glance(board),
-    )
-    main = element(
-        "main",
-        [
-            element("section", element("h2", title, id=name), body, aria_labelledby=name)
-            for name, title, body in shown
-        ],
-    )
-    legend = [element("li", standing_mark(standing), " ", words) for standing, words in _LEGEND]
-    footer = element(
-        "footer",
-        element("h2", "How to read this", class_="minor"),
-        element("ul", legend, class_="plain"),
-        element(
-            "p",
-            "Everything here is read from the repositories each time the page is made. "
-            "The names of steps are those that ",
-            element("code", "/consdb done STEP"),
-            " takes in a comment on the pull request. The same as data: ",
-            element("a", "board.json", href="board.json"),
-            ".",
-        ),
-    )
-    return (
-        "<!DOCTYPE html>\n"
-        '<html lang="en">\n'
-        "<head>\n"
-        '<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>ConsDB schema changes, {text(board.repository)}</title>\n"
-        f"<style>\n{style_sheet()}</style>\n"
-        "</head>\n"
-        f"<body>\n{header}\n{main}\n{footer}\n</body>\n"
-        "</html>\n"
-    )
-
-
-def _glance(board: Board) -> Html:
-    """Return the whole in four facts."""
-    attention = sum(change.needs_attention for change in board.changes)
-    words = [f"{attention} need{'s' if attention == 1 else ''} attention"] if attention else []
-    words += [f"{len(board.unread)} could not be looked at"] if board.unread else []
-    facts: list[tuple[str, Part, Part]] = [
-        ("Open changes", str(len(board.changes)), ", ".join(words) or "none needs attention"),
-    ]
-    if board.waiting:
-        (owner, count), *others = board.waiting
-        more = ", ".join(f"{name} {number}" for name, number in others)
-        facts.append(("Waiting for", f"{owner} {count}", more))
-    facts.append(("What runs where", counted(board.environments), ""))
-    if board.releases.items:
-        newest = board.releases.items[0]
-        when = day(newest.at) if newest.at is not None else ""
-        facts.append(("Newest release", newest.tag, when))
-    return element(
-        "dl",
-        [
-            element("div", element("dt", name), element("dd", first), element("dd", rest) if rest else None)
-            for name, first, rest in facts
-        ],
-        class_="glance",
-    )

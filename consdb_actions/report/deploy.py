@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar, Literal
 
 from consdb_actions.deploy.drift import waiver_trailer
 from consdb_actions.deploy.model import PULL_POLICY, DeployPlan, Left, ValueChange, short_names, waiting_words
 from consdb_actions.deploy.plan import Holds
 from consdb_actions.deploy.tags import TagKind, branch_tag
+from consdb_actions.forms import Public
 from consdb_actions.proposal import Action
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
 from consdb_actions.report.release import extent
 
 __all__ = [
-    "FORMAT",
     "Shown",
     "changes_table",
     "pull_body",
     "pull_message",
     "pull_title",
-    "render_json",
     "render_markdown",
     "render_text",
 ]
@@ -214,8 +213,6 @@ def _and(words: Iterable[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-FORMAT = "consdb-actions/deploy/1"
-
 _WORDS = {
     "opened": "pull request opened",
     "updated": "pull request updated",
@@ -232,12 +229,15 @@ _WOULD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Public):
     """The deployment and its result."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/deploy/1"
+    PUBLIC: ClassVar[str] = "repository action done number url title body plan"
 
     plan: DeployPlan | None  # None if there is nothing to repin
     repository: str  # of the values files
-    action: Action | None  # done or planned; None if refused
+    action: Action | Literal["refused"]  # done or planned
     done: bool
     title: str = ""  # of the pull request; empty if nothing changes
     body: str = ""  # of the pull request; empty if nothing changes
@@ -250,7 +250,7 @@ class Shown:
         """Return the action as text."""
         if self.plan is None:
             return "no environment runs a ticket image: nothing to repin"
-        if self.action is None:
+        if self.action == "refused":
             return "refused: nothing was changed"
         if self.action == "nothing":
             places = ", ".join(self.plan.environments)
@@ -317,66 +317,3 @@ def render_markdown(shown: Shown) -> str:
         link = f"[#{shown.number}]({shown.url})" if shown.url else code(plan.branch if plan else "")
         blocks += [f"{shown.words}: {link}", shown.body]
     return "\n\n".join(blocks)
-
-
-def render_json(shown: Shown) -> dict[str, Any]:
-    """Return a deployment as JSON data, described by ``schemas/deploy.schema.json``."""
-    plan = shown.plan
-    return {
-        "format": FORMAT,
-        "repository": shown.repository,
-        "action": shown.action or "refused",
-        "done": shown.done,
-        "number": shown.number,
-        "url": shown.url,
-        "title": shown.title,
-        "body": shown.body,
-        "plan": None if plan is None else _plan_json(plan),
-    }
-
-
-def _plan_json(plan: DeployPlan) -> dict[str, Any]:
-    request = plan.request
-    return {
-        "app": request.app,
-        "ticket": request.ticket,
-        "tag": request.tag.text,
-        "kind": request.tag.kind.value,
-        "stage": plan.stage.name,
-        "environments": list(plan.environments),
-        "branch": plan.branch,
-        "files": sorted(plan.files),
-        "changes": [
-            {
-                "environment": change.environment,
-                "component": change.component,
-                "what": change.what,
-                "old": change.old,
-                "new": change.new,
-                "enabled": change.enabled,
-            }
-            for change in plan.changes
-        ],
-        "images": [f"{image}:{tag}" for image, tag in plan.images],
-        "waived": {"environments": list(plan.waived), "until": str(request.waive_until)}
-        if plan.waived
-        else None,
-        "forced_past": [
-            {"stage": item.stage, "environment": item.environment, "tags": dict(item.tags)}
-            for item in plan.waiting
-        ]
-        if request.force_order
-        else [],
-        "left": [
-            {
-                "environment": item.environment,
-                "component": item.component,
-                "tag": item.tag,
-                "later": item.later,
-            }
-            for item in plan.left
-        ],
-        "refusals": [
-            {"rule": item.rule, "cause": item.cause, "remedy": item.remedy} for item in plan.refusals
-        ],
-    }

@@ -1,17 +1,13 @@
-"""Drift report for a terminal, as JSON and as Markdown (rule R7)."""
+"""Drift report for a terminal and as Markdown (rule R7)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from consdb_actions.deploy.drift import ComponentTag, DriftFinding, Severity, TagDrift
 from consdb_actions.report.markdown import code, details, escape, printable, prose, table
 
-__all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
-
-FORMAT = "consdb-actions/drift/1"
+__all__ = ["render_markdown", "render_text"]
 
 Paint = Callable[[str, str], str]  # Colours a text: the text, and ``error``, ``warning`` or ``dim``
 
@@ -19,19 +15,17 @@ _MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ
 _PLAIN = {Severity.ERROR: "!!", Severity.WARNING: "!"}
 
 
-def render_text(drift: TagDrift, source: str, today: date, paint: Paint = lambda text, _: text) -> str:
+def render_text(drift: TagDrift, paint: Paint = lambda text, _: text) -> str:
     """Write the report for a terminal: a line for each environment, then one for each finding."""
-    lines = [printable(f"{today}: {source}")]
-    marks = _worst(drift)
-    for app, components in _components(drift).items():
+    lines = [printable(f"{drift.day}: {drift.source}")]
+    for app, components in drift.components.items():
         lines += ["", ": ".join(filter(None, (app, drift.newest_words(app))))]
         rows = [[("", ""), *((name, "") for name in components)]]
-        for environment, there in _environments(drift, app).items():
+        for environment, items in _rows(drift, app):
             row = [(environment, "")]
-            for name in components:
-                item = there.get(name)
-                severity = marks.get((app, environment, name), Severity.INFO)
-                mark = f" {_PLAIN[severity]}" if item and severity > Severity.INFO else ""
+            for item in items:
+                severity = drift.worst(item) if item else Severity.INFO
+                mark = f" {_PLAIN[severity]}" if severity > Severity.INFO else ""
                 kind = severity.word if mark else "" if item and item.enabled else "dim"
                 row.append((f"{_cell(item)}{mark}" if item else "", kind))
             rows.append(row)
@@ -53,21 +47,15 @@ def render_text(drift: TagDrift, source: str, today: date, paint: Paint = lambda
     return "\n".join(lines)
 
 
-def render_markdown(drift: TagDrift, source: str, today: date) -> str:
+def render_markdown(drift: TagDrift) -> str:
     """Render the report as Markdown."""
-    blocks = [f"## What runs where, {today}", f"From {escape(source)}. {_summary(drift)}"]
-    marks = _worst(drift)
-    for app, components in _components(drift).items():
+    blocks = [f"## What runs where, {drift.day}", f"From {escape(drift.source)}. {_summary(drift)}"]
+    for app, components in drift.components.items():
         blocks.append(f"### {escape(', '.join(filter(None, (app, drift.newest_words(app)))))}")
-        rows = []
-        for environment, there in _environments(drift, app).items():
-            row = [escape(environment)]
-            for name in components:
-                item = there.get(name)
-                severity = marks.get((app, environment, name), Severity.INFO)
-                mark = f" {_MARKS[severity]}" if severity > Severity.INFO else ""
-                row.append("" if item is None else _markdown_cell(item) + mark)
-            rows.append(row)
+        rows = [
+            [escape(name), *(_markdown_cell(drift, item) if item else "" for item in items)]
+            for name, items in _rows(drift, app)
+        ]
         blocks.append(table(["", *map(escape, components)], rows))
     groups = (
         ("Errors and warnings", [item for item in drift.findings if item.severity > Severity.INFO]),
@@ -92,81 +80,26 @@ def render_markdown(drift: TagDrift, source: str, today: date) -> str:
     return "\n\n".join(blocks)
 
 
-def render_json(drift: TagDrift, source: str, today: date) -> dict[str, Any]:
-    """Return the report as JSON data, described by ``schemas/drift.schema.json``."""
-    return {
-        "format": FORMAT,
-        "source": source,
-        "day": str(today),
-        "newest": {app: tag.text for app, tag in drift.newest.items()},
-        "released": list(drift.released),
-        "standings": [
-            {
-                "app": item.app,
-                "environment": item.environment,
-                "component": item.component,
-                "tag": item.tag.text,
-                "kind": item.tag.kind.value,
-                "enabled": item.enabled,
-                "since": None if item.since is None else str(item.since.day),
-                "commit": None if item.since is None else item.since.commit,
-            }
-            for item in drift.standings
-        ],
-        "findings": [
-            {
-                "severity": item.severity.word,
-                "kind": item.kind,
-                "app": item.app,
-                "environment": item.environment,
-                "components": list(item.components),
-                "text": item.text,
-            }
-            for item in drift.findings
-        ],
-    }
-
-
-def _components(drift: TagDrift) -> dict[str, list[str]]:
-    found: dict[str, dict[str, None]] = {}
-    for item in drift.standings:
-        found.setdefault(item.app, {})[item.component] = None
-    return {app: list(names) for app, names in found.items()}
-
-
-def _environments(drift: TagDrift, app: str) -> dict[str, dict[str, ComponentTag]]:
-    found: dict[str, dict[str, ComponentTag]] = {}
-    for item in drift.standings:
-        if item.app == app:
-            found.setdefault(item.environment, {})[item.component] = item
-    return found
+def _rows(drift: TagDrift, app: str) -> Iterator[tuple[str, list[ComponentTag | None]]]:
+    """Yield the environments of an application, with the tag of each component."""
+    for name, there in drift.environments.items():
+        items = [there.get((app, component)) for component in drift.components[app]]
+        if any(items):
+            yield name, items
 
 
 def _element(found: DriftFinding) -> str:
     return f"{found.environment} {found.app} {', '.join(found.components)}"
 
 
-def _worst(drift: TagDrift) -> dict[tuple[str, str, str], Severity]:
-    worst: dict[tuple[str, str, str], Severity] = {}
-    for finding in drift.findings:
-        for item in drift.standings:
-            same = (item.app, item.environment) == (finding.app, finding.environment)
-            named = item.component in finding.components or (
-                item.component.partition(".")[0] in finding.components
-            )
-            if same and named:
-                key = (item.app, item.environment, item.component)
-                worst[key] = max(worst.get(key, Severity.INFO), finding.severity)
-    return worst
-
-
 def _cell(item: ComponentTag) -> str:
     return (item.tag.text or "no tag") + ("" if item.enabled else " (off)")
 
 
-def _markdown_cell(item: ComponentTag) -> str:
+def _markdown_cell(drift: TagDrift, item: ComponentTag) -> str:
     tag = code(item.tag.text, in_table=True) if item.tag.text else "no tag"
-    return tag if item.enabled else f"{tag} (off)"
+    mark = f" {_MARKS[drift.worst(item)]}" if drift.worst(item) > Severity.INFO else ""
+    return f"{tag}{'' if item.enabled else ' (off)'}{mark}"
 
 
 def _summary(drift: TagDrift) -> str:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
-from consdb_actions.lint.finding import LintFinding, LintResult, LintRule
+from consdb_actions.lint.finding import LintFinding, LintResult
 from consdb_actions.lint.rules import RULES
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
 
-__all__ = ["FORMAT", "remedy", "render_json", "render_markdown", "render_rules", "render_text"]
-
-FORMAT = "consdb-actions/lint/2"  # Increased when the format changes
+__all__ = ["render_markdown", "render_rules", "render_text"]
 
 Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
-_BY_ID: dict[str, LintRule] = {rule.id: rule for rule in RULES}
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
 _ROWS = 40  # rows of a table in Markdown; the rest is counted
 _LINES = 30
-_SQL = 400  # characters of a statement in JSON
-
-
-def remedy(finding: LintFinding) -> str:
-    """Return what to do about a finding."""
-    return _BY_ID[finding.rule].remedy
 
 
 def _count(result: LintResult) -> str:
@@ -87,7 +77,7 @@ def _others(finding: LintFinding) -> str:
 
 
 def _remedies(findings: Iterable[LintFinding]) -> Iterator[tuple[str, str]]:
-    yield from dict.fromkeys((finding.rule, remedy(finding)) for finding in findings)
+    yield from dict.fromkeys((finding.rule, finding.remedy) for finding in findings)
 
 
 def render_markdown(result: LintResult) -> str:
@@ -135,43 +125,6 @@ def _cell(finding: LintFinding) -> str:
     if finding.acknowledged is not None:
         message += f"<br>**Acknowledged:** {escape(finding.acknowledged)}"
     return message
-
-
-def render_json(result: LintResult) -> dict[str, Any]:
-    """Return the result as JSON data, described by ``schemas/lint.schema.json``."""
-    return {
-        "format": FORMAT,
-        "selection": result.selection,
-        "errors": result.count("error"),
-        "warnings": result.count("warning"),
-        "infos": result.count("info"),
-        "acknowledged": len(result.acknowledged),
-        "revisions": [
-            {"section": r.section, "revision": r.revision, "file": r.file} for r in result.revisions
-        ],
-        "findings": [_finding(finding) for finding in result.findings],
-        "notes": list(result.notes),
-    }
-
-
-def _finding(finding: LintFinding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "judged": finding.rule != "not-judged",
-        "section": finding.section,
-        "revision": finding.revision,
-        "file": finding.file,
-        "line": finding.line,
-        "lines": list(finding.lines),
-        "direction": finding.direction,
-        "table": finding.table or None,
-        "lock": finding.lock or None,
-        "message": finding.message,
-        "remedy": remedy(finding),
-        "statement": finding.sql[:_SQL] or None,
-        "acknowledged": finding.acknowledged,
-    }
 
 
 def render_rules() -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
+from consdb_actions.forms import Public
 from consdb_actions.migration.preview import SchemaPreview
 from consdb_actions.report.markdown import (
     bullets,
@@ -24,21 +25,18 @@ from consdb_actions.schema.version import Status, VersionVerdict
 from consdb_actions.schema.words import Code, DifferenceText, Quote
 
 if TYPE_CHECKING:
-    from consdb_actions.migration.rename import Decisions, MatchingQuestion
+    from consdb_actions.migration.rename import MatchingQuestion
 
 __all__ = [
-    "FORMAT",
     "Group",
     "MAX_QUOTE",
     "MAX_STATEMENTS",
     "Paint",
     "Preview",
     "by_table",
-    "decided",
     "grouped",
     "picture_of",
     "plural",
-    "render_json",
     "render_markdown",
     "render_text",
     "size",
@@ -65,13 +63,21 @@ _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\u
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Public):
     """The previews of all schemas that differ."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/preview/1"
+    PUBLIC: ClassVar[str] = "before after errors warnings questions schemas unchanged diagrams"
 
     before: str  # name of the old side
     after: str  # name of the new side
     schemas: tuple[SchemaPreview, ...]
     unchanged: tuple[str, ...] = ()  # names of the other schemas
+
+    @property
+    def diagrams(self) -> dict[str, str]:
+        """Return Mermaid diagrams of the touched tables, by schema."""
+        return {schema.name: picture_of(schema) for schema in self.schemas}
 
     @property
     def errors(self) -> int:
@@ -150,16 +156,6 @@ def grouped(findings: Sequence[SchemaFinding]) -> list[Group]:
     return [Group(items[0], tuple(dict.fromkeys(item.path for item in items))) for items in groups.values()]
 
 
-def decided(decisions: Decisions) -> list[str]:
-    """List decisions on names and values as sentences: kept data, data loss, notes."""
-    sentences = [item.describe() for item in decisions.table_renames]
-    sentences += [item.describe() for item in decisions.renames]
-    sentences += [item.describe() for item in decisions.moves]
-    sentences += [item.describe() for item in decisions.dropped_tables]
-    sentences += [item.describe() for item in decisions.drops]
-    return [*sentences, *decisions.notes]
-
-
 def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
     """Render a preview as a comment of limited length; parts at the end that do not fit are left out."""
     objections = tally(preview.errors, preview.warnings, preview.questions)
@@ -210,7 +206,7 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
             yield 1, f"**❓ {prose(question.describe())}**"
             yield 2, _proposals(question)
             yield 1, _answers(question)
-        sentences = [prose(sentence) for sentence in decided(schema.decisions)]
+        sentences = [prose(sentence) for sentence in (*schema.decisions.sentences, *schema.decisions.notes)]
         if sentences:
             folded = bullets(_cut(sentences, MAX_STATEMENTS, "more"))
             yield (
@@ -352,7 +348,9 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
             for answer in question.answers:
                 yield f"    {answer.meaning}:", ""
                 yield from _some([f"      {option}" for option in answer.options()])
-        yield from _some([f"  {sentence}" for sentence in decided(schema.decisions)])
+        yield from _some(
+            [f"  {sentence}" for sentence in (*schema.decisions.sentences, *schema.decisions.notes)]
+        )
     yield from _some(
         [
             f"  also in  {item.table}.{item.column}: {', '.join(item.also_in)}"
@@ -383,104 +381,3 @@ def _shortened(statement: DifferenceText) -> str:
         else:
             words.append(word)
     return " ".join("".join(words).split())
-
-
-FORMAT = "consdb-actions/preview/1"  # Increased when the format changes
-
-
-def render_json(preview: Preview) -> dict[str, Any]:
-    """Return a preview as JSON data."""
-    return {
-        "format": FORMAT,
-        "before": preview.before,
-        "after": preview.after,
-        "changed": bool(preview.schemas),
-        "errors": preview.errors,
-        "warnings": preview.warnings,
-        "questions": preview.questions,
-        "schemas": [_schema_json(schema) for schema in preview.schemas],
-        "unchanged": list(preview.unchanged),
-    }
-
-
-def _schema_json(schema: SchemaPreview) -> dict[str, Any]:
-    delta = schema.delta
-    questions = schema.decisions.open_questions if schema.decisions else ()
-    return {
-        "name": schema.name,
-        "change": "created" if delta.created else "removed" if delta.removed else "changed",
-        "changes_structure": delta.changes_structure,
-        "version": _version_json(schema.version),
-        "digest": {"structure": schema.digest.structure, "text": schema.digest.text},
-        "statements": [
-            {
-                "table": statement.table,
-                "kind": statement.kind,
-                "name": statement.name,
-                "action": statement.action,
-                "text": str(statement),
-            }
-            for statement in schema.statements
-        ],
-        "questions": [_question(question) for question in questions],
-        "decisions": decided(schema.decisions) if schema.decisions else [],
-        "findings": [
-            {
-                "rule": finding.rule,
-                "severity": finding.severity,
-                "kind": finding.kind,
-                "path": finding.path,
-                "message": finding.message,
-                "remedy": finding.remedy,
-                "file": schema.source,
-                "line": schema.line_of(finding),
-            }
-            for finding in schema.findings
-        ],
-        "sources": [
-            {
-                "table": item.table,
-                "source": item.source.name if item.source else None,
-                "contact": item.source.contact if item.source else "",
-            }
-            for item in schema.sources
-        ],
-        "also_in": [
-            {"column": f"{item.table}.{item.column}", "tables": list(item.also_in)}
-            for item in schema.relations
-            if item.also_in
-        ],
-        "notes": list(schema.notes),
-        "diagram": picture_of(schema),
-    }
-
-
-def _version_json(verdict: VersionVerdict) -> dict[str, Any]:
-    return {
-        "before": verdict.before,
-        "after": verdict.after,
-        "needed": verdict.needed.name.lower(),
-        "made": None if verdict.made is None else verdict.made.name.lower(),
-        "rule": verdict.rule,
-        "status": verdict.status.value,
-        "expected": verdict.expected,
-        "text": verdict.describe(),
-    }
-
-
-def _question(question: MatchingQuestion) -> dict[str, Any]:
-    return {
-        "text": question.describe(),
-        "proposals": [
-            {"old": proposal.old, "new": proposal.new, "text": proposal.describe()}
-            for proposal in question.proposals
-        ],
-        "answers": [
-            {
-                "meaning": answer.meaning,
-                "options": list(answer.options()),
-                "directives": list(answer.directives()),
-            }
-            for answer in question.answers
-        ],
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
 from consdb_actions.approval.comment import ROOM, Part
@@ -18,7 +17,7 @@ from consdb_actions.process.comment_commands import (
 from consdb_actions.process.evidence import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, SchemaChange
 from consdb_actions.process.memory import FINISHED, written
-from consdb_actions.process.plan import readiness, requests_of
+from consdb_actions.process.plan import readiness
 from consdb_actions.process.states import Progress, StepState, StepStatus
 from consdb_actions.report.markdown import (
     bullets,
@@ -31,9 +30,7 @@ from consdb_actions.report.markdown import (
     table,
 )
 
-__all__ = ["FORMAT", "render_comment", "render_json", "render_text"]
-
-FORMAT = "consdb-actions/process/1"
+__all__ = ["render_comment", "render_text"]
 
 
 def render_text(facts: ProcessFacts, progress: Progress) -> str:
@@ -68,70 +65,6 @@ def _plain(item: StepState) -> str:
     if item.words:
         parts.append(item.words)
     return "; ".join(dict.fromkeys(parts))
-
-
-def render_json(facts: ProcessFacts, progress: Progress) -> dict[str, Any]:
-    """Return the status as JSON data, described by ``process.schema.json``."""
-    verdict = readiness(facts, progress)
-    requests = requests_of(facts, progress)
-    return {
-        "format": FORMAT,
-        "repository": facts.repository,
-        "number": facts.pull.number,
-        "title": facts.pull.title,
-        "url": facts.pull.url,
-        "head": facts.pull.head,
-        "applicable": progress.applicable,
-        "routes": [route.value for route in progress.scope.routes],
-        "state": verdict.state,
-        "description": verdict.description,
-        "ready": verdict.ready,
-        "next": [item.step.id for item in progress.actionable],
-        "steps": [_step_json(item) for item in progress.steps],
-        "commands": [
-            {
-                "comment": heard.comment.id,
-                "actor": heard.actor.login,
-                "at": heard.comment.created_at.isoformat(),
-                "text": heard.said.text,
-                "verb": heard.said.verb.value if isinstance(heard.said, Command) else None,
-                "step": heard.step or None,
-                "outcome": heard.outcome.value,
-                "answer": heard.answer,
-            }
-            for heard in progress.listening.heard
-        ],
-        "answers": list(requests.answers),
-        "regenerate": requests.regenerate,
-        "troubles": [{"source": trouble.source.value, "words": trouble.words} for trouble in facts.troubles],
-    }
-
-
-def _step_json(item: StepState) -> dict[str, Any]:
-    return {
-        "id": item.step.id,
-        "title": item.step.title,
-        "standing": item.standing.value,
-        "done": item.done,
-        "attested": item.step.attested,
-        "words": item.words,
-        "owner": item.owner,
-        "people": list(item.people),
-        "at": _moment(item.at),
-        "by": item.by,
-        "since": _moment(item.since),
-        "commit": item.commit or None,
-        "note": item.note,
-        "evidence": [{"text": evidence.text, "url": evidence.url} for evidence in item.evidence],
-        "order": [
-            {"words": disorder.words, "steps": list(disorder.steps), "still": disorder.still}
-            for disorder in item.order
-        ],
-    }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
 
 
 ANSWERS = 5  # Maximum number of answers to commands

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
+from consdb_actions.forms import Public
 from consdb_actions.process.efd import EfdCopy, EfdOrigin, EfdSource, efd_mark
+from consdb_actions.proposal import ProposalOutcome
 from consdb_actions.report.markdown import bullets, code, escape
 
 __all__ = [
-    "FORMAT",
+    "EfdReport",
     "copy_body",
     "copy_message",
     "copy_title",
-    "render_json",
     "render_markdown",
     "render_text",
 ]
 
-FORMAT = "consdb-actions/process-efd/1"
+
+@dataclass(frozen=True, slots=True)
+class EfdReport(Public):
+    """A copy and its result."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/process-efd/1"
+    PUBLIC: ClassVar[str] = (
+        "source=source.name commit=source.commit ticket=source.ticket action=outcome.action done "
+        "number=outcome.number url=outcome.url files=copy.files new=copy.new equal=copy.equal "
+        "left_out=copy.left_out only_there=copy.only_there"
+    )
+
+    source: EfdSource
+    copy: EfdCopy
+    outcome: ProposalOutcome
+    done: bool  # False for a dry run
 
 
 def copy_title(source: EfdSource) -> str:
@@ -49,11 +66,10 @@ def copy_body(source: EfdSource, copy: EfdCopy) -> str:
     return "\n\n".join(blocks)
 
 
-def render_text(source: EfdSource, copy: EfdCopy, action: str, url: str, done: bool) -> str:
+def render_text(report: EfdReport) -> str:
     """Render the result for a terminal."""
-    lines = [
-        f"{source.name} at {source.commit[:8]}: {_outcome(copy, action, done)}{f', {url}' if url else ''}"
-    ]
+    source, copy, url = report.source, report.copy, report.outcome.url
+    lines = [f"{source.name} at {source.commit[:8]}: {_outcome(report)}{f', {url}' if url else ''}"]
     lines += [f"  {'new' if name in copy.new else 'changed':<9} {name}" for name in _names(copy)]
     lines += [f"  equal     {name}" for name in copy.equal]
     lines += [f"  left out  {name}" for name in copy.left_out]
@@ -61,41 +77,21 @@ def render_text(source: EfdSource, copy: EfdCopy, action: str, url: str, done: b
     return "\n".join(lines)
 
 
-def render_markdown(source: EfdSource, copy: EfdCopy, action: str, url: str, done: bool) -> str:
+def render_markdown(report: EfdReport) -> str:
     """Render the result for a summary."""
-    words = _outcome(copy, action, done)
-    text = f"### Copy of EFD schemas\n\n{escape(source.name)}: {words}"
+    copy, url = report.copy, report.outcome.url
+    text = f"### Copy of EFD schemas\n\n{escape(report.source.name)}: {_outcome(report)}"
     text += f" [{escape(url)}]({url})" if url else ""
     return text + (f"\n\n{bullets(code(name) for name in _names(copy))}" if copy.files else "")
-
-
-def render_json(
-    source: EfdSource, copy: EfdCopy, action: str, number: int | None, url: str, done: bool
-) -> dict[str, Any]:
-    """Return the result as JSON data, described by ``process-efd.schema.json``."""
-    return {
-        "format": FORMAT,
-        "source": source.name,
-        "commit": source.commit,
-        "ticket": source.ticket,
-        "action": action,
-        "done": done,
-        "number": number,
-        "url": url,
-        "files": sorted(copy.files),
-        "new": list(copy.new),
-        "equal": list(copy.equal),
-        "left_out": list(copy.left_out),
-        "only_there": list(copy.only_there),
-    }
 
 
 def _names(copy: EfdCopy) -> list[str]:
     return sorted(path.rpartition("/")[2] for path in copy.files)
 
 
-def _outcome(copy: EfdCopy, action: str, done: bool) -> str:
-    if not copy.files:
+def _outcome(report: EfdReport) -> str:
+    action, done = report.outcome.action, report.done
+    if not report.copy.files:
         return "nothing differs"
     if action in ("opened", "updated"):
         what = "a pull request" if action == "opened" else "the pull request"

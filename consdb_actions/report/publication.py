@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.migration.outcome import RunOutcome
@@ -17,13 +16,11 @@ from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details
 __all__ = [
     "render_comment",
     "render_outdated_markdown",
-    "render_publication_json",
     "render_publication_text",
     "render_pull",
     "render_rebases",
 ]
 
-SCHEMA_VERSION = 1
 _ROOM = 2_000  # Characters reserved for the text around the report
 _SHOWN = 12_000  # Maximum shown length of a difference in characters
 
@@ -180,25 +177,6 @@ def _log(log: str) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… and more"
-
-
-def render_publication_json(publication: Publication) -> dict[str, Any]:
-    """Return the result as JSON data, described by ``schemas/publication.schema.json``."""
-    pull, source = publication.pull, publication.source
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "state": publication.state,
-        "action": publication.action,
-        "source": source.reference,
-        "commit": publication.commit,
-        "reason": publication.reason,
-        "pull_request": None
-        if pull is None
-        else {"number": pull.number, "url": pull.url, "branch": pull.branch},
-        "sections": [s.name for s in publication.outcome.changed] if publication.outcome else [],
-        "kept": [{"path": item.path, "section": item.section} for item in publication.kept],
-        "notes": list(publication.words),
-    }
 
 
 def render_publication_text(publication: Publication) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, table
 
-__all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
-
-FORMAT = "consdb-actions/rehearsal/1"  # Increased when the format changes
+__all__ = ["render_markdown", "render_text"]
 
 Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
@@ -132,44 +129,3 @@ def _finding(finding: RehearsalFinding) -> str:
     sign = "⚠️" if finding.warning else "✅" if finding.holds else "❌"
     words = f"{sign} {escape(finding.words)}"
     return words + "".join(f"<br>{escape(detail[:_WORDS])}" for detail in finding.details)
-
-
-def render_json(rehearsal: Rehearsal) -> dict[str, Any]:
-    """Return the result as JSON data, described by ``schemas/rehearsal.schema.json``."""
-    return {
-        "format": FORMAT,
-        "passed": rehearsal.passed,
-        "sections": list(rehearsal.sections),
-        "servers": list(rehearsal.servers),
-        "seconds": round(rehearsal.seconds, 1),
-        "longest_wait": round(rehearsal.longest, 2),
-        "written": dict(rehearsal.written),
-        "refused": dict(rehearsal.refused),
-        "acts": [
-            {
-                "id": act.id,
-                "title": act.title,
-                "passed": act.passed,
-                "blocks": [_block_json(block) for block in act.blocks],
-                "findings": [
-                    {"holds": f.holds, "warning": f.warning, "words": f.words, "details": list(f.details)}
-                    for f in act.findings
-                ],
-                "errors": list(act.errors),
-            }
-            for act in rehearsal.acts
-        ],
-    }
-
-
-def _block_json(block: BlockResult) -> dict[str, Any]:
-    return {
-        "part": block.placed.part,
-        "step": block.placed.step,
-        "do": block.placed.block.kind,
-        "at": block.placed.block.site or None,
-        "line": block.placed.line,
-        "state": block.state,
-        "seconds": round(block.seconds, 3),
-        "words": block.words or None,
-    }

@@ -3,159 +3,100 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
+from consdb_actions.forms import Public
 from consdb_actions.release.notes import MergedPull, ReleasedMigration, ReleaseNotes
 from consdb_actions.release.plan import TagPlan
 from consdb_actions.release.versions import NextVersion
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose
 
 __all__ = [
-    "FORMAT",
+    "ReleaseOutcome",
     "extent",
-    "next_json",
     "next_markdown",
-    "release_json",
     "release_markdown",
     "release_text",
     "render_message",
     "render_notes",
 ]
 
-FORMAT = "consdb-actions/release/1"
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOutcome(Public):
+    """Plan and result of a release."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/release/1"
+    PUBLIC: ClassVar[str] = (
+        "repository tag=plan.tag sha=plan.commit created released dry_run url reason=plan.reason "
+        "previous=plan.previous.name contents=notes message notes=markdown images warnings"
+    )
+
+    repository: str
+    plan: TagPlan
+    created: bool  # Whether this run created the tag
+    released: bool  # Whether this run created the GitHub release
+    dry_run: bool
+    url: str  # Page of the release, or else of the tag
+    notes: ReleaseNotes
+    message: str  # Text of the tag; `markdown` is that of the GitHub release
+    markdown: str
+    warnings: tuple[str, ...] = ()
+    images: Mapping[str, str | None] | None = (
+        None  # Digest of each image, None for a missing one; None if not checked
+    )
 
 
-def next_json(found: NextVersion, source: str, now: datetime) -> dict[str, Any]:
-    """Return the next version as JSON data, described by ``schemas/release.schema.json``."""
-    return {
-        "format": FORMAT,
-        "command": "next",
-        "source": source,
-        "moment": now.astimezone(UTC).isoformat(),
-        "version": str(found.version),
-        "newest": str(found.newest) if found.newest is not None else None,
-        "reason": found.reason,
-    }
-
-
-def next_markdown(found: NextVersion, source: str) -> str:
+def next_markdown(found: NextVersion) -> str:
     """Render the next version as Markdown."""
-    return f"The next version of {escape(source)} is **{found.version}**: {escape(found.reason)}.\n"
+    return f"The next version of {escape(found.source)} is **{found.version}**: {escape(found.reason)}.\n"
 
 
-def release_json(
-    repository: str,
-    plan: TagPlan,
-    notes: ReleaseNotes,
-    *,
-    done: Mapping[str, Any],
-    message: str,
-    markdown: str,
-    images: Mapping[str, str | None] | None,
-    warnings: Sequence[str],
-) -> dict[str, Any]:
-    """Return a release as JSON data, described by ``schemas/release.schema.json``.
-
-    `done` holds ``created``, ``released``, ``dry_run`` and ``url``; `images` the digest of each image, None
-    for a missing one, and None as a whole if they were not checked.
-    """
-    return {
-        "format": FORMAT,
-        "command": "tag",
-        "repository": repository,
-        "tag": plan.tag,
-        "sha": plan.commit,
-        **done,
-        "reason": plan.reason,
-        "previous": plan.previous.name if plan.previous is not None else None,
-        "tickets": list(notes.tickets),
-        "pull_requests": [
-            {**_pull(pull), "tickets": list(topic.tickets)} for topic in notes.topics for pull in topic.pulls
-        ]
-        + [{**_pull(pull), "tickets": []} for pull in notes.others],
-        "migrations": [_migration(item) for _, items in notes.sections for item in items],
-        "changed_migrations": [{"path": path, "how": how} for path, how in notes.contents.changed],
-        "message": message,
-        "notes": markdown,
-        "images": None
-        if images is None
-        else [{"image": image, "digest": digest} for image, digest in images.items()],
-        "warnings": list(warnings),
-    }
-
-
-def _pull(pull: MergedPull) -> dict[str, Any]:
-    return {"number": pull.number, "title": pull.title, "author": pull.author, "branch": pull.branch}
-
-
-def _migration(migration: ReleasedMigration) -> dict[str, Any]:
-    return {
-        "section": migration.section,
-        "revision": migration.revision,
-        "title": migration.title,
-        "path": migration.path,
-        "operations": list(migration.operations),
-        "other_operations": list(migration.others),
-    }
-
-
-def headline(plan: TagPlan, *, created: bool, released: bool, dry_run: bool) -> str:
+def headline(outcome: ReleaseOutcome) -> str:
     """Summarize the result in one sentence without full stop."""
-    commit = plan.commit[:12]
-    if plan.action == "create" and dry_run:
+    plan, commit = outcome.plan, outcome.plan.commit[:12]
+    if plan.action == "create" and outcome.dry_run:
         return f"{plan.tag} would be tagged on {commit}; this is a dry run"
-    if created:
+    if outcome.created:
         return f"{plan.tag} is tagged on {commit}"
-    if released:
+    if outcome.released:
         return f"{plan.tag} was on {commit} already; its missing GitHub release was created"
     return f"{plan.tag} is on {commit} already; nothing to do"
 
 
-def release_text(
-    plan: TagPlan, extent: str, message: str, *, created: bool, released: bool, dry_run: bool, url: str
-) -> str:
+def release_text(outcome: ReleaseOutcome) -> str:
     """Render a release for a terminal; a dry run shows the whole message."""
-    lines = [headline(plan, created=created, released=released, dry_run=dry_run)]
-    if plan.action == "create":
-        lines.append(f"  why    {plan.reason}")
-    lines.append(f"  holds  {extent}")
-    if not dry_run:
-        lines.append(f"  see    {url}")
-    if dry_run and plan.action == "create":
-        lines += ["", "The message of the tag:", "", *(f"  {line}".rstrip() for line in message.splitlines())]
+    lines = [headline(outcome)]
+    if outcome.plan.action == "create":
+        lines.append(f"  why    {outcome.plan.reason}")
+    lines.append(f"  holds  {extent(outcome.notes)}")
+    if not outcome.dry_run:
+        lines.append(f"  see    {outcome.url}")
+    elif outcome.plan.action == "create":
+        message = (f"  {line}".rstrip() for line in outcome.message.splitlines())
+        lines += ["", "The message of the tag:", "", *message]
     return "\n".join(lines)
 
 
-def release_markdown(
-    plan: TagPlan,
-    markdown: str,
-    *,
-    created: bool,
-    released: bool,
-    dry_run: bool,
-    url: str,
-    images: Mapping[str, str | None] | None,
-    warnings: Sequence[str],
-) -> str:
+def release_markdown(outcome: ReleaseOutcome) -> str:
     """Render a release for the summary of a run: result, images, and notes."""
-    words = escape(headline(plan, created=created, released=released, dry_run=dry_run))
-    blocks = [f"## {words}"]
-    if plan.action == "create":
-        blocks.append(f"Why this version: {escape(plan.reason)}.")
-    if not dry_run:
-        blocks.append(f"[The release's page]({url})")
-    if warnings:
-        blocks.append(bullets(f"⚠️ {escape(words)}" for words in warnings))
-    if images is not None:
+    blocks = [f"## {escape(headline(outcome))}"]
+    if outcome.plan.action == "create":
+        blocks.append(f"Why this version: {escape(outcome.plan.reason)}.")
+    if not outcome.dry_run:
+        blocks.append(f"[The release's page]({outcome.url})")
+    if outcome.warnings:
+        blocks.append(bullets(f"⚠️ {escape(words)}" for words in outcome.warnings))
+    if outcome.images is not None:
         rows = [
-            f"{'✅' if digest else '❌'} {code(f'{image}:{plan.tag}')}"
+            f"{'✅' if digest else '❌'} {code(f'{image}:{outcome.plan.tag}')}"
             + (f" {code(digest)}" if digest else " is missing")
-            for image, digest in images.items()
+            for image, digest in outcome.images.items()
         ]
         blocks.append(bullets(rows))
-    blocks.append(markdown.strip())
+    blocks.append(outcome.markdown.strip())
     return "\n\n".join(blocks) + "\n"
 
 
@@ -184,11 +125,7 @@ def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
     """Render a tag message: no line begins with text of others, and `mark` is the last line."""
     blocks = [f"{name} {tag}", _sentence(extent(notes))]
     if notes.sections:
-        lines = [
-            f"  {printable(section)}: {_titled(migration)}"
-            for section, migrations in notes.sections
-            for migration in migrations
-        ]
+        lines = [f"  {printable(migration.section)}: {_titled(migration)}" for migration in notes.migrations]
         blocks.append("\n".join(["Migrations:", *_first(lines)]))
     if notes.contents.changed:
         lines = [f"  {printable(path)} ({how})" for path, how in notes.contents.changed]

@@ -1,11 +1,10 @@
-"""A runbook as Markdown (which a rehearsal reads back), as an overview for a terminal, and as JSON."""
+"""A runbook as Markdown (which a rehearsal reads back), and as an overview for a terminal."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
 
 import jinja2
 
@@ -13,10 +12,7 @@ from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_steps import Block, Runbook, RunbookPart, RunbookStep, block_info
 from consdb_actions.report.markdown import code, escape, fence, printable, prose
 
-__all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
-
-FORMAT = "consdb-actions/runbook/1"  # Raised when the form changes
-
+__all__ = ["render_markdown", "render_text"]
 
 _LATER = ("cancel", "halfway", "back")  # Parts that are only for when something goes wrong
 
@@ -169,68 +165,3 @@ def render_text(runbook: Runbook) -> str:
         for index, step in enumerate(part.steps, start=1):
             lines.append(f"   {number}.{index:<2} {step.title}  [{step.who}]")
     return "\n".join(printable(line) for line in lines)
-
-
-def render_json(runbook: Runbook) -> dict[str, Any]:
-    """Return the runbook as data for JSON, as ``schemas/runbook.schema.json`` describes it."""
-    return {
-        "format": FORMAT,
-        "ticket": runbook.ticket,
-        "release": runbook.release or None,
-        "warnings": list(runbook.warnings),
-        "sections": [
-            {
-                "section": change.section,
-                "schema": change.schema,
-                "from": change.start,
-                "to": change.end,
-                "revisions": [revision.id for revision in change.revisions],
-                "changes": list(change.words()),
-                "losses": list(change.forward.losses),
-                "losses_back": list(change.back.losses),
-            }
-            for change in runbook.changes
-        ],
-        "replication": {
-            "pause": runbook.needs.pause,
-            "quiet": runbook.needs.quiet,
-            "reasons": list(runbook.needs.reasons),
-            "added": [str(name) for name in runbook.needs.added],
-            "removed": [str(name) for name in runbook.needs.removed],
-        },
-        "parts": [
-            {
-                "id": part.id,
-                "title": part.title,
-                "intro": list(part.intro),
-                "steps": [_step_json(step) for step in part.steps],
-                "attested": list(part.attested),
-            }
-            for part in runbook.parts
-        ],
-        "texts": [{"title": text.title, "to": text.to, "body": text.body} for text in runbook.texts],
-    }
-
-
-def _step_json(step: RunbookStep) -> dict[str, Any]:
-    return {
-        "id": step.id,
-        "title": step.title,
-        "site": step.site or None,
-        "who": step.who,
-        "why": step.why or None,
-        "minutes": step.minutes,
-        "blocks": [
-            {
-                "do": block.kind,
-                "at": block.site or None,
-                "as": block.account,
-                "language": block.language,
-                "text": block.text,
-                "answer": block.answer or None,
-                "within": block.seconds or None,
-            }
-            for block in step.blocks
-        ],
-        "failure": list(step.failure),
-    }

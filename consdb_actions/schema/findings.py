@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
+from consdb_actions.forms import Public
 from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.model import Column, Constraint, Schema, Table, is_snake_case
 
@@ -107,8 +108,10 @@ RULES: dict[str, Rule] = {
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaFinding:
+class SchemaFinding(Public):
     """One finding."""
+
+    PUBLIC: ClassVar[str] = "rule severity kind path message remedy line"
 
     rule: str
     severity: Severity
@@ -117,6 +120,7 @@ class SchemaFinding:
     name: str
     message: str  # The same for all objects with the same fault; backquotes mark names
     remedy: str
+    line: int = 0  # In the file; 0 when it is unknown
 
     @classmethod
     def of(
@@ -140,11 +144,16 @@ class SchemaFinding:
 
 
 def with_severities(
-    findings: Iterable[SchemaFinding], severities: Mapping[str, Severity]
+    findings: Iterable[SchemaFinding],
+    severities: Mapping[str, Severity],
+    lines: Mapping[tuple[str, ...], int],
 ) -> tuple[SchemaFinding, ...]:
-    """Apply configured severities, drop findings that are off, and sort by rule."""
+    """Apply configured severities, drop findings that are off, add lines, and sort by rule."""
     order = {rule: number for number, rule in enumerate(RULES)}
-    chosen = (replace(item, severity=severities.get(item.rule, item.severity)) for item in findings)
+    chosen = (
+        replace(item, severity=severities.get(item.rule, item.severity), line=lines.get(item.place, 0))
+        for item in findings
+    )
     kept = (item for item in chosen if item.severity != "off")
     return tuple(sorted(kept, key=lambda item: (_ORDER.index(item.severity), order[item.rule])))
 

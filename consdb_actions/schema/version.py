@@ -11,7 +11,9 @@ import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
+from consdb_actions.forms import Public
 from consdb_actions.schema.delta import SchemaDelta, TableDelta
 
 _SHOWN = 4
@@ -25,6 +27,11 @@ class Bump(enum.IntEnum):
     PATCH = 1
     MINOR = 2
     MAJOR = 3
+
+    @property
+    def word(self) -> str:
+        """The size as a word."""
+        return self.name.lower()
 
 
 class Status(enum.Enum):
@@ -54,8 +61,12 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionVerdict:
+class VersionVerdict(Public):
     """The verdict on one schema's version."""
+
+    PUBLIC: ClassVar[str] = (
+        "before after needed=needed.word made=made.word rule status expected text=describe"
+    )
 
     schema: str
     before: str | None  # As in the YAML; None when absent, like ``after``

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from consdb_actions.forms import Public
 from consdb_actions.schema.delta import Change, ObjectChange, SchemaDelta, TableDelta, Value
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
@@ -25,8 +26,10 @@ class Quote(str):
 
 
 @dataclass(frozen=True, slots=True)
-class DifferenceText:
+class DifferenceText(Public):
     """One difference."""
+
+    PUBLIC: ClassVar[str] = "table kind name action text=__str__"
 
     table: str  # Empty for the schema itself
     kind: str  # ``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``

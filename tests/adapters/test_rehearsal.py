@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
@@ -21,8 +19,9 @@ from consdb_actions.process.rehearsal import Rehearsal, ways_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_steps import Placed, read_runbook, unrestored_in
 from consdb_actions.process.sites import DEFAULT_SITES
-from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
+from consdb_actions.report.rehearsal import render_markdown, render_text
 from consdb_actions.report.runbook import render_markdown as render_runbook
+from tests.support.reports import checked
 from tests.support.site_tree import BEFORE, SiteTree
 
 VIEW = (
@@ -115,8 +114,7 @@ def test_p4_a_runbook_is_carried_out(server: ScratchServer, tmp_path: Path) -> N
     assert result.written["cdb_latiss.quicklook"] > 0
     assert result.written["cdb_latiss.exposure"] > result.written["cdb_latiss.quicklook"]
     assert any("all" in f.words and "rows in 4 tables" in f.words for f in result.acts[0].findings)
-    schema = resources.files("consdb_actions").joinpath("report/schemas/rehearsal.schema.json").read_text()
-    jsonschema.validate(render_json(result), json.loads(schema))
+    checked(result)
     assert "The runbook works." in render_text(result)
     assert render_markdown(result).startswith("### Rehearsal: ✅ The runbook works")
 

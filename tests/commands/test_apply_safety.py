@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -23,7 +22,7 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.migration.rewrite.statements import Phase, SqlStatement
 from consdb_actions.process.apply_facts import locked_first
-from tests.commands.test_migrations_apply import NEW, Bench, MakeBench, bench, checked
+from tests.commands.test_migrations_apply import NEW, Bench, MakeBench, bench, data_of
 from tests.support.site_tree import BEFORE
 
 __all__ = ["bench"]  # a fixture
@@ -202,7 +201,7 @@ def test_o2_what_was_committed_in_part_is_named(bench: MakeBench) -> None:
     next(made.tree.versions.glob(f"{NEW}*")).write_text(text)
     evidence = made.tree.root.parent / "evidence.json"
     assert made.run("--no-replay", "--evidence", str(evidence)) == 5
-    report = checked(json.loads(evidence.read_text()))
+    report = data_of(evidence.read_text())
     assert (report["result"], report["changed"], report["attests"]) == ("failed", "in part", None)
     (section,) = report["sections"]
     assert (section["state"], section["at"]) == ("applied in part", BEFORE)

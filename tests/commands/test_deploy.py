@@ -6,19 +6,19 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 
 from consdb_actions.adapters.github import SystemClock
 from consdb_actions.cli import main
+from consdb_actions.deploy.drift import TagDrift
+from consdb_actions.report.deploy import Shown
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double
 from tests.support.phalanx import PHALANX, TOKEN, Site, consdb_file, files_of, tap_file
 from tests.support.registry import RegistryDouble
+from tests.support.reports import checked
 
 Run = Callable[..., tuple[int, str, str]]
 NOW = ("--now", "2026-06-10T12:00:00Z")
@@ -60,16 +60,6 @@ def double(
     return made
 
 
-def checked(text: str, name: str) -> Any:
-    """Parse JSON and hold it against the schema that goes with the package."""
-    schema = json.loads(
-        resources.files("consdb_actions").joinpath(f"report/schemas/{name}.schema.json").read_text()
-    )
-    data = json.loads(text)
-    jsonschema.validate(data, schema, format_checker=jsonschema.FormatChecker())
-    return data
-
-
 def test_open_then_again_then_refused(run: Run, double: GitHubDouble, site: Site) -> None:
     code, out, err = run("open", *STANDS)
     assert code == 0
@@ -94,7 +84,7 @@ def test_plan_of_what_is_refused_is_shown_and_exits_with_1(run: Run, double: Git
     assert code == 1
     assert "**Refused by R6**" in out
     code, out, _ = run("plan", *SUMMIT, "--format", "json")
-    data = checked(out, "deploy")
+    data = checked(out, Shown)
     assert (code, data["action"], data["plan"]["refusals"][0]["rule"]) == (1, "refused", "R6")
     assert not any(call.writes for call in double.log)
 
@@ -111,7 +101,7 @@ def test_plan_of_what_is_refused_is_shown_and_exits_with_1(run: Run, double: Git
 )
 def test_json_keeps_to_its_schema(run: Run, double: GitHubDouble, args: tuple[str, ...]) -> None:
     code, out, _ = run("plan", *args, "--format", "json")
-    data = checked(out, "deploy")
+    data = checked(out, Shown)
     assert code == 0
     assert (data["action"] == "nothing") is (not data["title"])
 
@@ -225,7 +215,7 @@ def test_drift_of_a_checkout_needs_no_token(run: Run, site: Site, tmp_path: Path
     assert "of 2026-03-02, 100 days old" in out.splitlines()[0]
     assert "consdb: newest in use 26.5.1" in out
     code, out, _ = run("drift", "--phalanx", str(folder), "--now", "2026-06-10", "--format", "json")
-    data = checked(out, "drift")
+    data = checked(out, TagDrift)
     assert data["findings"][0]["severity"] == "error"
     code, out, _ = run("drift", "--phalanx", str(folder), "--now", "2026-06-10", "--format", "markdown")
     assert "| summit | `main` ❌ | `main` ❌ | `main` ❌ |" in out
@@ -234,8 +224,8 @@ def test_drift_of_a_checkout_needs_no_token(run: Run, site: Site, tmp_path: Path
 def test_r7_the_newest_release_is_read_from_the_tags_of_a_clone(run: Run, site: Site, tmp_path: Path) -> None:
     folders = ("--phalanx", str(checkout(site, tmp_path / "phalanx")))
     code, out, _ = run("drift", *folders, "--consdb", str(site.consdb.store.path), *NOW, "--format", "json")
-    data = checked(out, "drift")
-    assert (code, data["newest"]["consdb"], data["released"]) == (0, "26.6.2", ["consdb"])
+    data = checked(out, TagDrift)
+    assert (code, data["newest"]["consdb"]["text"], data["released"]) == (0, "26.6.2", ["consdb"])
     code, _, err = run("drift", *folders, "--consdb", str(tmp_path), *NOW)
     assert (code, "clone of consdb" in err) == (2, True)
 
@@ -244,7 +234,7 @@ def test_plan_works_on_a_clone_without_a_token(run: Run, site: Site, tmp_path: P
     folder = checkout(site, tmp_path / "phalanx")
     clones = ("--phalanx", str(folder), "--consdb", str(site.consdb.store.path))
     code, out, err = run("plan", *clones, *STANDS, "--format", "json")
-    data = checked(out, "deploy")
+    data = checked(out, Shown)
     assert (code, err, data["action"], data["plan"]["tag"]) == (0, "", "opened", "26.6.2")
     code, _, err = run("plan", *clones, *(word.replace("26.6.2", "26.6.9") for word in STANDS))
     assert (code, "no release 26.6.9" in err) == (2, True)

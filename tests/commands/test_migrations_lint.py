@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
-from importlib import resources
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from consdb_actions.adapters import postgres, postgres_server
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
 from consdb_actions.config import CONFIG_PATH
+from consdb_actions.lint.finding import LintResult
 from tests.support.lint_tree import LintTree
+from tests.support.reports import checked
 from tests.support.repository import Repository
 
 DROP = 'op.drop_column("exposure", "note", schema="cdb_demo")'
@@ -71,9 +70,7 @@ def findings(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[dict[str, 
     """Run the command; return the lines of each rule, and the revisions that were looked at."""
     capsys.readouterr()
     run("--format", "json", *args)
-    result = json.loads(capsys.readouterr().out)
-    schema = resources.files("consdb_actions").joinpath("report/schemas/lint.schema.json").read_text()
-    jsonschema.validate(result, json.loads(schema))
+    result = checked(capsys.readouterr().out, LintResult)
     lines: dict[str, list[int]] = {}
     for finding in result["findings"]:
         lines.setdefault(finding["rule"], []).extend(finding["lines"])

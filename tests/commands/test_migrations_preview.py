@@ -281,12 +281,13 @@ sites:
     repository.put(PATH, RAISED + table.replace("exposure", "weather"))
     run("main", "--format", "json")
     (schema,) = json.loads(capsys.readouterr().out)["schemas"]
-    assert schema["sources"] == [
-        {"table": "weather", "source": None, "contact": ""},
-        {"table": "exposure", "source": "hinfo", "contact": "the ConsDB team"},
+    found = [(item["table"], item["source"] or {"name": "", "contact": ""}) for item in schema["sources"]]
+    assert [(table, source["name"], source["contact"]) for table, source in found] == [
+        ("weather", "", ""),
+        ("exposure", "hinfo", "the ConsDB team"),
     ]
-    found = {item["rule"]: item["path"] for item in schema["findings"] if item["rule"].startswith("source")}
-    assert found == {"source-missing": "weather", "source-differs": "exposure.gain"}
+    rules = {item["rule"]: item["path"] for item in schema["findings"] if item["rule"].startswith("source")}
+    assert rules == {"source-missing": "weather", "source-differs": "exposure.gain"}
     for form in ("text", "markdown"):
         run("main", "--format", form)
         out = capsys.readouterr().out

@@ -15,7 +15,7 @@ from tests.support.phalanx import Site, consdb_file, files_of, tap_file
 
 
 def refused(shown: Any) -> list[str]:
-    assert shown.action is None
+    assert shown.action == "refused"
     return [refusal.rule for refusal in shown.plan.refusals]
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from consdb_actions.adapters.github import SystemClock
 from consdb_actions.approval.comment import MARKER
 from consdb_actions.cli import main
+from consdb_actions.process.plan import ProcessReport
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double
 from tests.support.process import CONSDB, PROCESS, Way
+from tests.support.reports import checked
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -90,10 +90,7 @@ def test_status_replays_the_facts_of_an_earlier_run_without_a_token(
     replayed = here.run("status", "--facts", str(file), "--format", "json")
     assert replayed[:2] == live[:2]
     assert len(here.double.log) == calls
-    schema = json.loads(
-        resources.files("consdb_actions.report").joinpath("schemas/process.schema.json").read_text()
-    )
-    jsonschema.validate(json.loads(live[1]), schema)
+    checked(live[1], ProcessReport)
 
 
 def test_facts_that_are_none_are_a_clear_error(stage: Callable[..., Stage], tmp_path: Path) -> None:

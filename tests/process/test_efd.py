@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from importlib import resources
 from typing import Any
 
-import jsonschema
 import pytest
 
 from consdb_actions.adapters.github import SystemClock
@@ -15,12 +12,13 @@ from consdb_actions.cli import main
 from consdb_actions.process.efd import EfdCopy, EfdOrigin, EfdSource, efd_mark, efd_origin, plan_copy
 from consdb_actions.process.policy import DEFAULT_POLICY
 from consdb_actions.process.steps import Route
-from consdb_actions.report.process_efd import copy_body
+from consdb_actions.report.process_efd import EfdReport, copy_body
 from tests.support.approvals import REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double
 from tests.support.github.things import Pull
 from tests.support.process import CONSDB, Way
+from tests.support.reports import checked
 
 Run = Callable[..., tuple[int, str, str]]
 FOLDER = "python/lsst/consdb/transformed_efd/schemas/yml"
@@ -197,12 +195,7 @@ def test_a_dry_run_changes_nothing_and_json_is_as_its_schema_says(stage: Stage) 
     stage.change()
     code, out, _ = stage.sync("--consdb-pr", "1", "--dry-run", "--format", "json")
     assert code == 0
-    schema = json.loads(
-        resources.files("consdb_actions.report").joinpath("schemas/process-efd.schema.json").read_text()
-    )
-    jsonschema.Draft202012Validator.check_schema(schema)
-    data = json.loads(out)
-    jsonschema.validate(data, schema)
+    data = checked(out, EfdReport)
     assert (data["action"], data["done"], data["new"]) == ("opened", False, ["efd_lsstcam.yaml"])
     assert not [call for call in stage.double.log if call.writes]
     assert "a pull request would be opened" in stage.sync("--consdb-pr", "1", "--dry-run")[1]

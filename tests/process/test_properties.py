@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.approval.comment import ROOM, Part
+from consdb_actions.forms import as_json
 from consdb_actions.process.facts import Comment, ProcessFacts
-from consdb_actions.process.plan import make_plan, readiness
+from consdb_actions.process.plan import ProcessReport, make_plan, readiness
 from consdb_actions.process.states import progress_of
-from consdb_actions.report.process import render_comment, render_json, render_text
+from consdb_actions.report.process import render_comment, render_text
 from tests.support.configuration import through_json
 from tests.support.process_facts import STAGES, at, facts_at, push, remembered, say
 
@@ -101,7 +102,9 @@ def test_p1_attestations_of_different_steps_commute(known: ProcessFacts, said: l
 def test_facts_survive_their_way_through_json(known: ProcessFacts) -> None:
     again = through_json(known)
     assert again == known
-    assert render_json(again, progress_of(again)) == render_json(known, progress_of(known))
+    assert as_json(ProcessReport(again, progress_of(again))) == as_json(
+        ProcessReport(known, progress_of(known))
+    )
 
 
 @given(conversations())

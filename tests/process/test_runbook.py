@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
-import jsonschema
 import pytest
 
 from consdb_actions.adapters.config_file import parse_config
@@ -26,10 +23,11 @@ from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 from consdb_actions.process.runbook_steps import Runbook, read_runbook, unrestored_in
 from consdb_actions.process.sites import DEFAULT_SITES
-from consdb_actions.report.runbook import render_json, render_markdown, render_text
+from consdb_actions.report.runbook import render_markdown, render_text
 from tests.support.configuration import section
 from tests.support.goldens import Golden
 from tests.support.lint import make_script
+from tests.support.reports import checked
 
 EXPOSURE = (
     "CREATE TABLE {0}.exposure (exposure_id bigint NOT NULL, day_obs integer NOT NULL, seq_num integer NOT "
@@ -198,8 +196,7 @@ def test_p4_the_order_of_each_kind(kind: str) -> None:
     blocks = [block for _, step in found.steps() for block in step.blocks]
     assert [placed.block for placed in read_runbook(render_markdown(found))] == blocks
     assert len({step.id for _, step in found.steps()}) == len(list(found.steps()))
-    schema = resources.files("consdb_actions").joinpath("report/schemas/runbook.schema.json").read_text()
-    jsonschema.validate(render_json(found), json.loads(schema))
+    checked(found)
     assert all(step.id.partition("-")[0] for _, step in found.steps())
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
-from consdb_actions import report
 from consdb_actions.adapters.github import GitHubError, client
 from consdb_actions.approval.comment import MARKER
 from consdb_actions.cli import main
+from consdb_actions.commands.migrations_source import SourceReport
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.publication.plan import WITHDRAWN
+from consdb_actions.publication.plan import WITHDRAWN, Publication
 from consdb_actions.publication.source import RequestedMigration, read_marker
 from tests.support.approvals import LATISS, TOKEN
 from tests.support.github import Fault, Kind, World
@@ -31,6 +29,7 @@ from tests.support.migration_scene import (
     unchanged,
     write_result,
 )
+from tests.support.reports import checked
 
 PATH = "alembic/latiss/versions/aaaaaaaaaaaa_dm_1.py"
 NEW = "alembic/latiss/versions/bbbbbbbbbbbb_dm_1.py"
@@ -83,12 +82,10 @@ def test_what_is_printed_is_as_its_schemas_say(
     monkeypatch.setattr(client, "BETWEEN_WRITES", 0.0)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
     monkeypatch.setenv("GITHUB_API_URL", double.url)
-    schemas = Path(report.__file__).with_name("schemas")
     publish = ["publish", "--generated-for", scene.head, "--result", str(result)]
-    for name, arguments in (("migration_source", ["source"]), ("publication", publish)):
+    for kind, arguments in ((SourceReport, ["source"]), (Publication, publish)):
         assert main(["migrations", *arguments, "--pr", "1", "--format", "json"]) == 0
-        printed = json.loads(capsys.readouterr().out)
-        jsonschema.validate(printed, json.loads((schemas / f"{name}.schema.json").read_text()))
+        printed = checked(capsys.readouterr().out, kind)
     assert printed["pull_request"] == {
         "number": 1,
         "url": f"https://github.com/{TARGET}/pull/1",

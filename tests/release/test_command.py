@@ -6,19 +6,19 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 
 from consdb_actions.adapters.github import SystemClock
 from consdb_actions.cli import main
+from consdb_actions.release.versions import NextVersion
+from consdb_actions.report.release import ReleaseOutcome
 from tests.support.github import Fault, GitHubDouble, Kind
 from tests.support.github.plugin import Double
 from tests.support.registry import RegistryDouble
 from tests.support.releases import REPOSITORY, TOKEN, ReleaseScene
+from tests.support.reports import checked
 
 Run = Callable[..., tuple[int, str, str]]
 NOW = ("--now", "2026-06-20T12:00:00Z")
@@ -66,16 +66,6 @@ def outputs(path: Path) -> dict[str, str]:
     return found
 
 
-def valid(text: str) -> dict[str, Any]:
-    schema = json.loads(
-        resources.files("consdb_actions.report").joinpath("schemas/release.schema.json").read_text()
-    )
-    data: dict[str, Any] = json.loads(text)
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.Draft202012Validator(schema).validate(data)
-    return data
-
-
 @pytest.mark.usefixtures("double")
 def test_r1_next_prints_the_bare_version(run: Run) -> None:
     code, out, err = run("next", *REPO, *NOW)
@@ -86,8 +76,8 @@ def test_r1_next_prints_the_bare_version(run: Run) -> None:
 @pytest.mark.usefixtures("double")
 def test_r1_next_as_json_and_markdown(run: Run) -> None:
     _, out, _ = run("next", *REPO, "--now", "2026-07-01", "--format", "json")
-    data = valid(out)
-    assert (data["command"], data["version"], data["newest"]) == ("next", "26.7.1", "26.6.1")
+    data = checked(out, NextVersion)
+    assert (data["version"], data["newest"]) == ("26.7.1", "26.6.1")
     _, out, _ = run("next", *REPO, *NOW, "--format", "markdown")
     assert out.startswith("The next version of lsst-dm/consdb is **26.6.2**")
 
@@ -173,11 +163,12 @@ def test_r2_tag_says_what_it_did_to_people_and_to_the_runner(
 
 def test_r2_tag_as_json(run: Run, scene: ReleaseScene, double: GitHubDouble) -> None:
     _, out, _ = run("tag", *REPO, *NOW, "--format", "json", "--dry-run")
-    data = valid(out)
+    data = checked(out, ReleaseOutcome)
     assert (data["tag"], data["sha"], data["created"], data["dry_run"]) == ("26.6.2", scene.head, False, True)
-    assert data["tickets"] == ["DM-7"]
-    assert [pull["number"] for pull in data["pull_requests"]] == [1, 2]
-    assert data["migrations"][0]["operations"] == ["add 2 columns to exposure: azimuth, altitude"]
+    assert data["contents"]["tickets"] == ["DM-7"]
+    topics, others = data["contents"]["topics"], data["contents"]["others"]
+    assert [pull["number"] for pull in (*topics[0]["pulls"], *others)] == [1, 2]
+    assert data["contents"]["migrations"][0]["operations"] == ["add 2 columns to exposure: azimuth, altitude"]
     assert "26.6.2" not in scene.tags
 
 
@@ -267,8 +258,8 @@ def test_r4_the_images_are_waited_for(
         "tag", *REPO, *NOW, "--wait-images", "600", "--registry-url", registry_double.url, "--format", "json"
     )
     assert code == 0
-    assert {Path(item["image"]).name for item in valid(out)["images"]} == set(IMAGES)
-    assert all(item["digest"].startswith("sha256:") for item in json.loads(out)["images"])
+    assert {Path(image).name for image in checked(out, ReleaseOutcome)["images"]} == set(IMAGES)
+    assert all(digest.startswith("sha256:") for digest in json.loads(out)["images"].values())
     assert "of 600 s: waiting for ghcr.io/lsst-dm/consdb-hinfo" in err
     assert "✅ `ghcr.io/lsst-dm/consdb-hinfo:26.6.2`" in runner["GITHUB_STEP_SUMMARY"].read_text()
 

@@ -143,7 +143,7 @@ def test_the_drift_report_is_one_page_of_markdown() -> None:
     files = files_of(summit=consdb_file("summit", "main"), usdfprod=consdb_file("usdfprod", "26.4.1"))
     seen = [s for app in ("consdb", "consdbtap") for s in standings(app, values_of(app, files), {})]
     html = cmarkgfm.github_flavored_markdown_to_html(
-        render_markdown(find_drift(DeployPolicy(), seen, TODAY), "phalanx", TODAY)
+        render_markdown(find_drift(DeployPolicy(), seen, TODAY, source="phalanx"))
     )
     assert html.count("<table>") == 4, "one for each application, one for what is wrong, one for notes"
     assert "❌" in html

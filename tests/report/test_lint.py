@@ -4,17 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from consdb_actions.forms import as_json
 from consdb_actions.lint.finding import CheckedRevision, LintFinding, LintResult
 from consdb_actions.lint.rules import RULES
-from consdb_actions.report.lint import render_json, render_markdown, render_rules, render_text
+from consdb_actions.report.lint import render_markdown, render_rules, render_text
 from consdb_actions.report.markdown import COMMENT_LIMIT
 
+REMEDIES = {rule.id: rule.remedy for rule in RULES}
 CHECKED = (CheckedRevision("demo", "aaaa", "alembic/demo/versions/a.py"),)
 
 
 def finding(rule: str = "data-loss", severity: str = "error", line: int = 7, **parts: object) -> LintFinding:
     """Return a finding."""
-    values: dict[str, object] = {"message": "column s.t.c is lost", "lines": (line,)}
+    values: dict[str, object] = {
+        "message": "column s.t.c is lost",
+        "remedy": REMEDIES[rule],
+        "lines": (line,),
+    }
     return LintFinding(rule, severity, "a.py", "demo", "aaaa", **{**values, **parts})  # type: ignore[arg-type]
 
 
@@ -71,10 +77,10 @@ def test_a_comment_is_never_too_long() -> None:
 
 def test_json_cuts_long_statements_and_has_all_lines() -> None:
     given = finding(sql="x" * 9999, table="s.t", lock="SHARE", lines=(7, 9))
-    (found,) = render_json(result(given))["findings"]
+    (found,) = as_json(result(given))["findings"]
     assert len(found["statement"]) == 400
     assert (found["table"], found["lock"], found["line"], found["lines"]) == ("s.t", "SHARE", 7, [7, 9])
-    (other,) = render_json(result(finding("not-judged", "warning")))["findings"]
+    (other,) = as_json(result(finding("not-judged", "warning")))["findings"]
     assert (found["judged"], other["judged"]) == (True, False)
 
 

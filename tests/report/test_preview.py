@@ -1,23 +1,22 @@
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
-from importlib import resources
 
 import cmarkgfm
 import pytest
 from cmarkgfm.cmark import Options
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
+from consdb_actions.forms import as_json
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
 from consdb_actions.migration.rename import parse_declaration
 from consdb_actions.report.markdown import MAX_COLUMNS, MAX_TABLES, er_diagram
-from consdb_actions.report.preview import Preview, render_json, render_markdown, render_text
+from consdb_actions.report.preview import Preview, render_markdown, render_text
 from consdb_actions.schema.delta import compare
 from consdb_actions.schema.model import Column, Constraint, Schema, Table
+from tests.support.reports import checked
 from tests.support.schemas import schemas, small
 
 
@@ -132,7 +131,7 @@ def test_nothing_differs() -> None:
     empty = Preview("a", "b", ())
     assert render_text(empty) == "No schema differs between a and b."
     assert render_markdown(empty) == "### Schema preview\n\nNo schema differs. `a` → `b`"
-    assert render_json(empty)["changed"] is False
+    assert as_json(empty)["schemas"] == []
 
 
 def question() -> SchemaPreview:
@@ -160,7 +159,7 @@ def test_m4_a_question_is_shown_with_all_answers_ready_to_copy() -> None:
     for answer in ("guide_size=guide_rows", "guide_size=guide_cols", "guide_size="):
         assert f"`consdb: rename exposure.{answer}`" in comment
         assert f"--rename exposure.{answer}" in text
-    (told,) = render_json(whole(asked))["schemas"][0]["questions"]
+    (told,) = as_json(whole(asked))["schemas"][0]["questions"]
     assert ["--rename exposure.guide_size="] in [answer["options"] for answer in told["answers"]]
 
 
@@ -238,8 +237,7 @@ def test_a_hostile_schema_does_not_control_a_terminal() -> None:
 @given(schemas() | st.none(), schemas())
 def test_any_change_has_all_three_forms(before: Schema | None, after: Schema) -> None:
     shown = whole(preview(before, after))
-    text = resources.files("consdb_actions.report").joinpath("schemas/preview.schema.json").read_text("utf-8")
-    Draft202012Validator(json.loads(text)).validate(json.loads(json.dumps(render_json(shown))))
+    checked(shown)
     assert render_text(shown)
     assert len(render_markdown(shown, limit=3000)) <= 3000
 

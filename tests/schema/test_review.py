@@ -230,8 +230,12 @@ def test_severities() -> None:
         SchemaFinding.of("unit-missing", "column", "t", "a"),
         SchemaFinding.of("version", "version", "", "s"),
     ]
-    assert [item.rule for item in with_severities(findings, {})] == ["version", "unit-missing", "ucd-missing"]
-    changed = with_severities(findings, {"ucd-missing": "error", "unit-missing": "off"})
+    assert [item.rule for item in with_severities(findings, {}, {})] == [
+        "version",
+        "unit-missing",
+        "ucd-missing",
+    ]
+    changed = with_severities(findings, {"ucd-missing": "error", "unit-missing": "off"}, {})
     assert [(item.rule, item.severity) for item in changed] == [
         ("version", "error"),
         ("ucd-missing", "error"),

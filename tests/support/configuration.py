@@ -6,7 +6,8 @@ import json
 from typing import Any, TypeVar
 
 from consdb_actions.adapters.config_file import parse_config
-from consdb_actions.adapters.typed_files import facts_json, typed
+from consdb_actions.adapters.typed_files import typed
+from consdb_actions.forms import as_json
 
 __all__ = ["section", "through_json"]
 
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 def through_json(facts: T) -> T:
     """Return facts after their way through a file."""
-    values = json.loads(json.dumps(facts_json(facts)))
+    values = json.loads(json.dumps(as_json(facts, sparse=True)))
     assert values.pop("format")
     return typed(type(facts), values, source="facts.json")
 

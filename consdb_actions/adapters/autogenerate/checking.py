@@ -17,7 +17,7 @@ from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog.merge import merge3
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
-from consdb_actions.migration.outcome import Operation, SectionOutcome, asked_conflict, decided, drift_items
+from consdb_actions.migration.outcome import Operation, SectionOutcome, asked_conflict, drift_items
 
 __all__ = ["Given", "ancestors_of", "check_revision", "find_revision"]
 
@@ -121,7 +121,7 @@ def check_revision(
         revision=script.revision,
         down_revision=str(script.down_revision or ""),
         upgrade=(Operation(script.doc, ""),),
-        decisions=decided(decisions),
+        decisions=decisions.sentences,
         questions=tuple(asked_conflict(c, made.get(c.path)) for c in conflicts),
         drift=drift_items(expected.drift, made),
         notes=loaded.notes,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from consdb_actions.forms import Public
 from consdb_actions.migration.matching.facts import NameMap
 
 __all__ = [
@@ -66,8 +67,7 @@ class Join:
     """The common parent, where the two keys are equal to keys of it; equal sides are one key."""
     certain: bool = True
     """Whether a key of the schema says so; else the names alone do, and a person has to confirm it."""
-    new_rows: bool = False
-    """Whether the target table is new, so that rows are inserted rather than updated."""
+    new_rows: bool = False  # Whether the target table is new, so that rows are inserted rather than updated
     fills: tuple[ColumnSource, ...] = ()
     """For new rows: where every column that must have a value comes from, but for the moved columns."""
 
@@ -219,8 +219,10 @@ class Added:
 
 
 @dataclass(frozen=True)
-class RenameProposal:
+class RenameProposal(Public):
     """One pair of a question: the likely successor, and why."""
+
+    PUBLIC: ClassVar[str] = "old new text=describe"
 
     old: str
     new: str
@@ -234,8 +236,10 @@ class RenameProposal:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Public):
     """One way to answer a question: its meaning, and the declarations that say it."""
+
+    PUBLIC: ClassVar[str] = "meaning options directives"
 
     meaning: str
     declarations: tuple[str, ...]
@@ -250,21 +254,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class MatchingQuestion:
+class MatchingQuestion(Public):
     """What is not certain, with every answer. The last one is always "nothing is renamed"."""
 
+    PUBLIC: ClassVar[str] = "text proposals answers"
+
     text: str
-    proposals: tuple[RenameProposal, ...]
-    """The pairs that the first answer stands for."""
+    proposals: tuple[RenameProposal, ...]  # The pairs that the first answer stands for
     answers: tuple[Answer, ...]
-    rejected: tuple[Rejected, ...]
-    """Candidates that no answer has, with the reason."""
-    columns: tuple[str, ...]
-    """What it is about before the change, as ``TABLE.COLUMN`` or ``TABLE``."""
-    targets: tuple[str, ...]
-    """The same after the change."""
-    answered: str = ""
-    """How ``--on-question`` answered it; empty while it is open."""
+    rejected: tuple[Rejected, ...]  # Candidates that no answer has, with the reason
+    columns: tuple[str, ...]  # What it is about before the change, as ``TABLE.COLUMN`` or ``TABLE``
+    targets: tuple[str, ...]  # The same after the change
+    answered: str = ""  # How ``--on-question`` answered it; empty while it is open
 
     def describe(self) -> str:
         """Describe it in a sentence."""
@@ -303,6 +304,12 @@ class Decisions:
     questions: tuple[MatchingQuestion, ...] = ()
     remembered: tuple[Remembered, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The renames, moves and drops: kept data and data loss."""
+        parts = (self.table_renames, self.renames, self.moves, self.dropped_tables, self.drops)
+        return tuple(item.describe() for part in parts for item in part)
 
     @property
     def open_questions(self) -> tuple[MatchingQuestion, ...]:

@@ -49,10 +49,8 @@ class RewriteQuestion:
 class Risk:
     """Something that can fail on some data, by name (rule M8)."""
 
-    about: str
-    """Table, or table and column."""
-    words: str
-    """What can go wrong, and when."""
+    about: str  # Table, or table and column
+    words: str  # What can go wrong, and when
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,10 @@ class DataLoss:
     """Data that one direction removes and the other cannot restore (rule M10)."""
 
     table: str
-    column: str | None
-    """Null for the whole table."""
-    direction: Direction
-    """Which direction removes it."""
-    words: str
-    """The loss as a sentence."""
-    dropped: bool = False
-    """Whether a whole column or table is dropped, and not only some of its values."""
+    column: str | None  # Null for the whole table
+    direction: Direction  # Which direction removes it
+    words: str  # The loss as a sentence
+    dropped: bool = False  # Whether a whole column or table is dropped, and not only some of its values
 
 
 @dataclass(frozen=True)
