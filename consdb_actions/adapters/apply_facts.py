@@ -24,8 +24,6 @@ from consdb_actions.process.apply_facts import (
 )
 from consdb_actions.redaction import redact
 
-__all__ = ["address", "connected", "read_facts", "read_locks", "read_section", "secrets_of"]
-
 _TABLE_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _SERVER = """
 SELECT current_database(), current_user, coalesce(inet_server_port(), 0),

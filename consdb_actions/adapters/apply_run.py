@@ -38,18 +38,6 @@ from consdb_actions.process.apply_facts import (
 )
 from consdb_actions.process.apply_verify import ExpectedCatalogs
 
-__all__ = [
-    "Attempts",
-    "Direction",
-    "Timeouts",
-    "environment_errors",
-    "error_words",
-    "expected_catalogs",
-    "read_checkout",
-    "run_alembic",
-    "seconds_of",
-]
-
 Direction = Literal["upgrade", "downgrade"]
 
 _LOCKED = ("LockNotAvailable", "DeadlockDetected", "canceling statement due to lock timeout")

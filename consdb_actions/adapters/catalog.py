@@ -21,8 +21,6 @@ from consdb_actions.catalog import (
 )
 from consdb_actions.catalog.snapshot import ExtendedStatistics, Options
 
-__all__ = ["read_snapshot"]
-
 # A subquery calls to_regnamespace once, not for every row of a catalog.
 _RELATIONS = """
 SELECT c.oid, c.relname, c.relkind, obj_description(c.oid, 'pg_class'), c.reloptions,

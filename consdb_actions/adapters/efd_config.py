@@ -16,8 +16,6 @@ from consdb_actions.schema.model import Column, Schema
 if TYPE_CHECKING:
     from consdb_actions.adapters.schema_sources import RawFile
 
-__all__ = ["EfdConfig", "check_generated", "config_of", "stale_findings"]
-
 _GENERATOR = "python/lsst/consdb/transformed_efd/generate_schema_from_config.py"
 _TABLES = ("exposure_efd", "visit1_efd")
 _FIXED = frozenset({"day_obs", "seq_num", "exposure_id", "visit_id", "created_at"})

@@ -18,8 +18,6 @@ from consdb_actions.schema.model import Column, Constraint, Schema, Table
 if TYPE_CHECKING:
     from felis import datamodel
 
-__all__ = ["LoadedSchema", "build_metadata", "load_schema", "parse_schema", "prepare_felis", "validate"]
-
 _COLON = re.compile(r"(?<![:\\]):(?=\w)")
 
 

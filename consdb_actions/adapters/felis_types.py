@@ -8,24 +8,6 @@ from collections.abc import Iterable
 
 from consdb_actions.adapters.problems import did_you_mean
 
-__all__ = [
-    "ACTIONS",
-    "CONSTRAINT_KINDS",
-    "DATATYPES",
-    "INTEGERS",
-    "KEYS",
-    "Keys",
-    "NUMBERS",
-    "POSTGRES_TYPES",
-    "REALS",
-    "SIZED",
-    "TEXTS",
-    "drops_time_zone",
-    "type_remedy",
-    "unknown_ucds",
-    "unknown_units",
-]
-
 
 def unknown_units(units: Iterable[str]) -> frozenset[str]:
     """Return the units that astropy does not know."""

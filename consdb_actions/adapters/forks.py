@@ -21,8 +21,6 @@ from typing import Any, NoReturn, TypeVar, cast
 from consdb_actions.adapters.shell import raise_terminated, shielded
 from consdb_actions.errors import ExternalError
 
-__all__ = ["in_processes", "meanwhile", "processors"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Tell = Callable[..., None]

@@ -48,19 +48,6 @@ from consdb_actions.lint.script import (
 from consdb_actions.lint.sql import Parsed, SqlError, read
 from consdb_actions.lint.state import LintColumn, LintConstraint, LintRelation, LintState, Name
 
-__all__ = [
-    "Recorder",
-    "RecordingConnection",
-    "StateReader",
-    "ask_squawk",
-    "load",
-    "quiet",
-    "recording",
-    "replay_range",
-    "replay_section",
-    "squawk_findings",
-]
-
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 
 _LOCKS = (

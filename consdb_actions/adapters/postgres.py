@@ -30,30 +30,6 @@ from consdb_actions.adapters.shell import shielded, unwinding_on_signals
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.redaction import redact
 
-__all__ = [
-    "Administration",
-    "Backend",
-    "Connection",
-    "EXTENSION",
-    "GivenServer",
-    "LONGEST_NAME",
-    "OwnServer",
-    "STAND_IN",
-    "ScratchServer",
-    "ServerInfo",
-    "SharedEngine",
-    "connect",
-    "copy_database",
-    "execute",
-    "given_address",
-    "given_server",
-    "is_lost",
-    "make_spoly_available",
-    "scratch_server",
-    "trouble",
-    "words",
-]
-
 Connection = psycopg.Connection[tuple[object, ...]]
 
 LONGEST_NAME = 63  # bytes of an identifier

@@ -27,27 +27,6 @@ from consdb_actions.adapters.shell import (
 )
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = [
-    "Ahead",
-    "BIN_VARIABLE",
-    "Installation",
-    "OLDEST",
-    "PREFIX",
-    "Preference",
-    "SOCKETS",
-    "SUPERUSER",
-    "ServerProcess",
-    "discard",
-    "embedded_directories",
-    "find_installation",
-    "scratch_base",
-    "server_ahead",
-    "server_environment",
-    "server_process",
-    "start_watchdog",
-    "unprivileged_account",
-]
-
 PREFIX = "consdb-actions-pg-"
 
 SOCKETS = "s"  # short, as the length of a socket's path is limited

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from consdb_actions.errors import InputError
 
-__all__ = ["MAX_SHOWN", "FileError", "Problem", "did_you_mean", "raised_in", "said", "shorten"]
-
 MAX_SHOWN = 20  # Maximum number of shown problems of a file; further ones are counted
 
 

@@ -36,8 +36,6 @@ from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, Rehear
 from consdb_actions.process.runbook_steps import Block, Placed
 from consdb_actions.process.sites import Sites
 
-__all__ = ["Hands", "Play", "rehearse"]
-
 _EQUAL = 30.0  # seconds until both sites must have the same rows
 _AGAIN = 0.2
 _COMMAND = 600.0

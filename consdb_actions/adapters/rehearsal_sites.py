@@ -29,8 +29,6 @@ from consdb_actions.process.rehearsal import Template, made_row, templates_of
 from consdb_actions.process.runbook_steps import Account
 from consdb_actions.process.sites import Replication, Site, Sites
 
-__all__ = ["Begun", "Pair", "RehearsalSite", "RowWriter", "two_sites"]
-
 _SETTINGS = {
     "wal_level": "logical",
     "max_wal_senders": "10",

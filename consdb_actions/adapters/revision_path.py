@@ -21,8 +21,6 @@ from consdb_actions.lint.script import DirectionRun
 from consdb_actions.lint.state import LintState, Name
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 
-__all__ = ["BASE", "Way", "new_ways", "parse_way", "read_change", "resolve"]
-
 BASE = "base"  # The state before the first revision
 
 

@@ -16,8 +16,6 @@ from consdb_actions.adapters.git_read import Blob, GitReader
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.lint.sql import same_program
 
-__all__ = ["Changes", "RefusedError", "guarded", "revision_changes", "revision_id"]
-
 _EVENTS = {
     "socket.connect": "a network connection",
     "socket.bind": "a network connection",

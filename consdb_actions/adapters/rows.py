@@ -13,15 +13,6 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.data import Rows, TableRows
 
-__all__ = [
-    "count_rows",
-    "hash_columns",
-    "printed",
-    "read_rows",
-    "remove_rows",
-    "stable_cursor",
-]
-
 # Output that does not depend on the server's settings, and that reads back as the same value.
 _SETTINGS = {
     "DateStyle": "ISO, MDY",

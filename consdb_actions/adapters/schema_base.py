@@ -14,8 +14,6 @@ from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, CommitTree, 
 from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
 from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = ["SchemaBase", "resolve_base"]
-
 _OPTION = "--sdm-schemas-base"
 
 Reader = Callable[[str], RawFile | None]

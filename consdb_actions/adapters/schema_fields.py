@@ -8,8 +8,6 @@ from consdb_actions.adapters.felis_types import KEYS
 from consdb_actions.adapters.problems import Problem, did_you_mean, shorten
 from consdb_actions.adapters.yaml_tree import YamlNode
 
-__all__ = ["Fields"]
-
 _TRUE = {"true", "yes", "on", "y", "t", "1"}
 _FALSE = {"false", "no", "off", "n", "f", "0"}
 

@@ -11,8 +11,6 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ConsdbActionsError, ExternalError
 from consdb_actions.schema.model import Schema
 
-__all__ = ["described_before"]
-
 
 def described_before(before: Snapshot, after: Snapshot, path: Path) -> Schema | None:
     """Find the newest version in git that the database agrees with.

@@ -14,8 +14,6 @@ from consdb_actions.adapters.schema_fields import Fields
 from consdb_actions.adapters.yaml_tree import MAX_BYTES, YamlNode, read_tree
 from consdb_actions.errors import InputError
 
-__all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
-
 Beside = Callable[[str], bytes | None]
 """Returns the content of a file by its path from the schema file's directory; None where it is missing."""
 

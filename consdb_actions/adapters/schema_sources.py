@@ -34,8 +34,6 @@ from consdb_actions.adapters.schema_yaml import (
 from consdb_actions.adapters.yaml_tree import MAX_BYTES
 from consdb_actions.errors import InputError
 
-__all__ = ["DEFAULT_SCHEMAS", "CommitTree", "RawFile", "Side", "read_sides"]
-
 DEFAULT_SCHEMAS = ("cdb_*", "efd_*")  # Patterns of ConsDB's schema files in a directory
 
 _RANGE = re.compile(r"(?P<before>[^:]*?)(?P<dots>\.\.\.?)(?P<after>[^:.][^:]*|)")

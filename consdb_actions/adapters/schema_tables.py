@@ -21,8 +21,6 @@ from consdb_actions.adapters.schema_resources import Resources
 from consdb_actions.adapters.yaml_tree import YamlNode
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
-__all__ = ["References", "read_column", "read_tables"]
-
 _METADATA = (
     "tap:column_index",
     "tap:principal",

@@ -16,19 +16,6 @@ from consdb_actions.errors import InputError
 from consdb_actions.schema.model import MAX_BYTES as NAME_BYTES
 from consdb_actions.schema.model import Schema, cut, is_too_long, primary_key_name
 
-__all__ = [
-    "CONSDB_FOLDERS",
-    "Lines",
-    "ReadSchema",
-    "SDM_FOLDERS",
-    "candidates",
-    "check_names",
-    "find_schema_file",
-    "list_schema_files",
-    "read_file",
-    "read_yaml",
-]
-
 
 def check_names(
     schema: Schema, lines: dict[tuple[str, ...], int], problems: list[Problem], notes: list[str]

@@ -21,8 +21,6 @@ from pathlib import Path
 from consdb_actions.adapters.shell import shielded, unwinding_on_signals
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["remove_tree", "scratch_directory", "temporary_base"]
-
 _LOCK = "lock"
 
 

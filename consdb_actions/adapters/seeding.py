@@ -36,8 +36,6 @@ from consdb_actions.migration.row_rules import (
 )
 from consdb_actions.migration.samples import ANY_TYPE, mentioned, sample, spelled
 
-__all__ = ["SeedResult", "seed"]
-
 Place = tuple[str, str]
 Row = dict[str, str | None]
 Values = tuple[str | None, ...]

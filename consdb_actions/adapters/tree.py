@@ -25,8 +25,6 @@ from consdb_actions.adapters.shell import Terminated
 from consdb_actions.errors import InputError
 from consdb_actions.schema.digest import Digest, digest_schema
 
-__all__ = ["Section", "Shadow", "Tree", "changed_sections", "read_tree"]
-
 _PGSPHERE = "lsst.consdb.cdb_pgsphere"
 
 _OPTIONS = ("consdb.schema_name", "script_location")

@@ -29,7 +29,7 @@ from consdb_actions.schema.model import Schema
 from consdb_actions.schema.sources import DataSource
 
 if TYPE_CHECKING:
-    from consdb_actions.migration.rename import Declaration
+    from consdb_actions.migration.matching.declarations import Declaration
 
 __all__ = ["build_preview", "command"]
 
@@ -72,7 +72,7 @@ def _declarations(renames: Sequence[str]) -> list[Declaration]:
     """Read declarations; the module on renames is imported only if needed."""
     if not renames:
         return []
-    from consdb_actions.migration.rename import parse_declaration
+    from consdb_actions.migration.matching.declarations import parse_declaration
 
     return [parse_declaration(text, "--rename") for text in renames]
 

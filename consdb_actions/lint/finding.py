@@ -13,21 +13,6 @@ from typing import ClassVar, Literal
 from consdb_actions.forms import Public
 from consdb_actions.lint.script import Direction
 
-__all__ = [
-    "Acknowledgement",
-    "LintFinding",
-    "Hit",
-    "LintResult",
-    "LintRule",
-    "CheckedRevision",
-    "Severity",
-    "Span",
-    "acknowledgements",
-    "listed",
-    "merged",
-    "spans",
-]
-
 Severity = Literal["error", "warning", "info", "off"]
 
 _LISTED = 8

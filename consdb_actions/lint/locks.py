@@ -9,8 +9,6 @@ from consdb_actions.lint.running import EXCLUSIVE, added, at, both, short
 from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
 from consdb_actions.lint.state import LintRelation
 
-__all__ = ["LOCKS"]
-
 Check = Callable[[RevisionScript], Iterator[Hit]]
 
 _BLOCKING = {

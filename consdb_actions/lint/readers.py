@@ -13,8 +13,6 @@ from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
 from consdb_actions.lint.sql import RowWrite
 from consdb_actions.lint.state import Grants, LintColumn, LintRelation, Name
 
-__all__ = ["LOSSES", "StatementLoss", "READERS", "losses"]
-
 
 def breaks_readers(script: RevisionScript) -> Iterator[Hit]:
     """Yield the names that the upgrade removes."""

@@ -20,8 +20,6 @@ from consdb_actions.lint.running import RUNNING
 from consdb_actions.lint.script import RevisionScript
 from consdb_actions.schema.model import MAX_BYTES
 
-__all__ = ["CHECKS", "RULES", "judge"]
-
 RULES: tuple[LintRule, ...] = (
     # The file and its history
     LintRule(

@@ -11,8 +11,6 @@ from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
 from consdb_actions.lint.state import LintColumn, LintRelation
 from consdb_actions.schema.model import cut
 
-__all__ = ["EXCLUSIVE", "RUNNING", "SIZE", "added", "at", "both", "short", "start_and_end", "types"]
-
 EXCLUSIVE = "ACCESS EXCLUSIVE"
 
 SIZE = re.compile(r"\(([\d,]+)\)")  # Length or precision of a type

@@ -12,19 +12,6 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.lint.sql import Parsed
 from consdb_actions.lint.state import LintRelation, LintState, Name
 
-__all__ = [
-    "Direction",
-    "Failure",
-    "INCLUDED",
-    "Notice",
-    "DirectionRun",
-    "RevisionScript",
-    "SquawkFinding",
-    "LintStep",
-    "read_output",
-    "write_input",
-]
-
 INCLUDED = (
     "ban-alter-row-level-security",
     "ban-create-policy",

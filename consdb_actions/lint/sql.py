@@ -13,8 +13,6 @@ import pglast
 from consdb_actions.lint.state import Name
 from consdb_actions.schema.model import is_too_long
 
-__all__ = ["Parsed", "Retyped", "SqlError", "RowWrite", "read", "same_program"]
-
 Node = Any  # A node of the parser's tree; pglast has no type hints
 
 _WRITES = {"InsertStmt": "inserted", "UpdateStmt": "updated", "DeleteStmt": "deleted", "MergeStmt": "merged"}

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-__all__ = ["LintColumn", "LintConstraint", "Grants", "Name", "LintRelation", "LintState"]
-
 Grants = frozenset[tuple[str, str]]  # Privileges that roles other than the owner hold: role and privilege
 
 

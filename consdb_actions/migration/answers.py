@@ -15,8 +15,6 @@ from consdb_actions.migration.rewrite.plan import Copy, free_names
 from consdb_actions.migration.rewrite.statements import Rename
 from consdb_actions.schema.model import Schema
 
-__all__ = ["Answers", "answers_from", "table_facts"]
-
 
 @dataclass(frozen=True)
 class Answers:

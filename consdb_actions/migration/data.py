@@ -10,26 +10,6 @@ from typing import Protocol
 
 from consdb_actions.migration.sameness import Normalise, normalisers
 
-__all__ = [
-    "DataDifference",
-    "Filled",
-    "ColumnMove",
-    "Moved",
-    "Rows",
-    "ParentStep",
-    "TableRows",
-    "column_digests",
-    "compare_filled",
-    "compare_move",
-    "compare_rows",
-    "fill_in",
-    "named_before",
-    "renamed",
-    "returned",
-    "shown",
-    "unknown_fills",
-]
-
 
 @dataclass(frozen=True)
 class TableRows:

@@ -18,8 +18,6 @@ from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.findings import SchemaFinding, ViewOf
 from consdb_actions.schema.model import Column, Schema, Table
 
-__all__ = ["ColumnRelation", "duplicate_findings", "related_columns"]
-
 _FEW_WORDS = 4  # Descriptions of fewer words count as similar only if equal
 
 

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-__all__ = ["BITS", "NUMBERS", "TypeKind", "parse_type"]
-
 _TYPE = re.compile(r"^([^(\[]+)(?:\(([-\d,\s]+)\))?([^(\[]*)((?:\[\])*)$")
 BITS = {"smallint": 15, "integer": 31, "bigint": 63, "oid": 31}
 _FAMILIES = {

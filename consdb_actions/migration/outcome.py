@@ -14,23 +14,6 @@ from consdb_actions.migration.matching.decisions import MatchingQuestion
 from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, RewriteQuestion, Risk
 from consdb_actions.migration.words import describe, subject
 
-__all__ = [
-    "Reply",
-    "OpenQuestion",
-    "VerificationCheck",
-    "DriftItem",
-    "Operation",
-    "RunOutcome",
-    "SectionOutcome",
-    "Status",
-    "asked",
-    "asked_conflict",
-    "asked_value",
-    "drift_items",
-    "operations",
-    "present_elements",
-]
-
 Status = Literal["changed", "unchanged", "skipped", "question", "failed", "no schema file"]
 
 

@@ -27,9 +27,7 @@ from consdb_actions.schema.version import Status, VersionVerdict, judge_version
 from consdb_actions.schema.words import DifferenceText, describe, describe_rename
 
 if TYPE_CHECKING:
-    from consdb_actions.migration.rename import Declaration
-
-__all__ = ["SchemaPreview", "preview_schema"]
+    from consdb_actions.migration.matching.declarations import Declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +152,8 @@ def _has_removals(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
 def _decide(
     before: Schema, after: Schema, views: Mapping[str, ViewOf], declarations: Sequence[Declaration]
 ) -> Decisions:
-    from consdb_actions.migration.rename import Declarations, decide, select
+    from consdb_actions.migration.matching.declarations import Declarations
+    from consdb_actions.migration.rename import decide, select
     from consdb_actions.migration.yaml_facts import table_facts
 
     sides = table_facts(before, views), table_facts(after, views)

@@ -15,7 +15,6 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.decisions import (
     Added,
     ColumnRename,
-    ColumnSource,
     Decisions,
     Dropped,
     DroppedTable,
@@ -26,20 +25,15 @@ from consdb_actions.migration.matching.decisions import (
 )
 from consdb_actions.migration.matching.declarations import (
     Column,
-    Declaration,
     Declarations,
     DeclaredMatch,
     Settled,
     crossed,
-    parse_declaration,
-    parse_directives,
-    parse_sidecar,
     settle_columns,
     settle_tables,
 )
 from consdb_actions.migration.matching.facts import (
     ColumnFacts,
-    ForeignKeyFacts,
     NameMap,
     TableFacts,
     canonical,
@@ -49,26 +43,6 @@ from consdb_actions.migration.matching.moves import MoveFinder
 from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
 from consdb_actions.migration.matching.score import ColumnLink, ColumnScores, TablePair, chains, proofs
 from consdb_actions.migration.matching.tables import TableMatches, match_tables, table_question
-
-__all__ = [
-    "ColumnFacts",
-    "ColumnSource",
-    "Decisions",
-    "Declaration",
-    "Declarations",
-    "ForeignKeyFacts",
-    "MatchingQuestion",
-    "MatchingRun",
-    "NameMap",
-    "OnQuestion",
-    "TableFacts",
-    "check_used",
-    "decide",
-    "parse_declaration",
-    "parse_directives",
-    "parse_sidecar",
-    "select",
-]
 
 OnQuestion = Literal["fail", "drop-add"]
 Tables = Mapping[str, TableFacts]

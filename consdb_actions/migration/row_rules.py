@@ -15,17 +15,6 @@ from consdb_actions.migration.data import ColumnMove, Filled
 from consdb_actions.migration.rewrite.retype import base_type, convertible, using
 from consdb_actions.migration.rewrite.statements import literal
 
-__all__ = [
-    "VALUE",
-    "RowMigration",
-    "Condition",
-    "Conversion",
-    "Reference",
-    "TableRules",
-    "quoted",
-    "rules_of",
-]
-
 VALUE = '"{value}"'  # Placeholder of a column in the SQL of a conversion
 
 Casts = frozenset[tuple[str, str]]

@@ -10,8 +10,6 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 
 from consdb_actions.migration.kinds import BITS, NUMBERS, TypeKind, parse_type
 
-__all__ = ["Normalise", "alteration", "normalisers"]
-
 Normalise = Callable[[str | None], Hashable]
 """Converts a value's text to an object that is equal for equal values."""
 

@@ -13,8 +13,6 @@ import pglast
 
 from consdb_actions.migration.kinds import BITS, NUMBERS, TypeKind, parse_type
 
-__all__ = ["ANY_TYPE", "mentioned", "sample", "spelled"]
-
 _TEXTS = (
     'O\'Brien said "no"',
     "back\\slash \\N \\. \\x41",

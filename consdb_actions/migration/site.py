@@ -11,8 +11,6 @@ from consdb_actions.catalog import Difference, fact
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import VerificationCheck
 
-__all__ = ["SectionState", "Use", "check_drift", "check_site", "drifted_paths", "use_of"]
-
 _MOST = 20
 
 Use = Literal["copy", "server", "done"]

@@ -17,20 +17,6 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from consdb_actions.migration.words import describe
 
-__all__ = [
-    "CALLS",
-    "ScriptAction",
-    "RevisionSummary",
-    "UNSEEN",
-    "UnknownValueError",
-    "arguments",
-    "actions_of_call",
-    "actions_of_sql",
-    "read_revision",
-    "sentences",
-    "value",
-]
-
 _MANY = {
     "add column": "add {count} columns to {table}",
     "drop column": "drop {count} columns of {table}",

@@ -8,8 +8,6 @@ from dataclasses import replace
 from consdb_actions.catalog import CatalogRelation, Difference, Snapshot, compare, fact
 from consdb_actions.migration.outcome import VerificationCheck
 
-__all__ = ["check_downgrade", "check_upgrade"]
-
 _MOST = 20
 
 

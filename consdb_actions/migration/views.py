@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from consdb_actions.catalog import CatalogColumn, CatalogRelation, Grant, Snapshot
 from consdb_actions.migration.rewrite.statements import qualified, quote
 
-__all__ = ["ViewRule", "output_names", "projection", "with_remade_views"]
-
 
 @dataclass(frozen=True)
 class ViewRule:

@@ -11,8 +11,6 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from consdb_actions.migration.rewrite.statements import SqlStatement
 
-__all__ = ["describe", "subject"]
-
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 

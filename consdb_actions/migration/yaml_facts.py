@@ -7,8 +7,6 @@ from collections.abc import Collection
 from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts
 from consdb_actions.schema.model import Column, Schema, Table
 
-__all__ = ["postgres_type", "table_facts"]
-
 _TYPES = {
     "byte": "smallint",
     "short": "smallint",

@@ -11,8 +11,6 @@ from consdb_actions.process.apply_facts import ApplyCheck, ApplyOutcome, Directi
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, prose, table
 
-__all__ = ["evidence", "render_comment", "render_plan", "render_result", "where"]
-
 Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
 _KIND = {"ok": "ok", "warning": "warning", "refused": "error"}

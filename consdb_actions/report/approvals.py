@@ -20,8 +20,6 @@ from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.approval.plan import remember
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, table
 
-__all__ = ["render_comment", "render_text", "render_tree"]
-
 
 def render_text(facts: ApprovalFacts, decision: Decision) -> str:
     """Render a decision for a terminal."""

@@ -19,8 +19,6 @@ from consdb_actions.report.board_text import counted, todo, wrong
 from consdb_actions.report.markdown import printable
 from consdb_actions.report.release import extent
 
-__all__ = ["DARK", "LIGHT", "POLICY", "READ", "page_environment", "render_html", "style_sheet"]
-
 LIGHT = {
     "page": "#f6f6f3",
     "sheet": "#ffffff",

@@ -9,8 +9,6 @@ from consdb_actions.process.board import Board, BoardEntry, Environments
 from consdb_actions.process.states import StepState, StepStatus
 from consdb_actions.report.markdown import bullets, escape, printable, prose, table
 
-__all__ = ["counted", "render_markdown", "render_text", "todo", "wrong"]
-
 WIDTH = 90  # Characters of a title on a terminal
 
 _TROUBLES = (StepStatus.UNKNOWN, StepStatus.STALE, StepStatus.OUT_OF_ORDER)

@@ -15,16 +15,6 @@ from consdb_actions.proposal import Action
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
 from consdb_actions.report.release import extent
 
-__all__ = [
-    "Shown",
-    "changes_table",
-    "pull_body",
-    "pull_message",
-    "pull_title",
-    "render_markdown",
-    "render_text",
-]
-
 _OPERATIONS = 8  # Total operations of the migrations that are shown unfolded
 
 

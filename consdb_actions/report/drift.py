@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from consdb_actions.deploy.drift import ComponentTag, DriftFinding, Severity, TagDrift
 from consdb_actions.report.markdown import code, details, escape, printable, prose, table
 
-__all__ = ["render_markdown", "render_text"]
-
 Paint = Callable[[str, str], str]  # Colours a text: the text, and ``error``, ``warning`` or ``dim``
 
 _MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}  # noqa: RUF001 - an emoji

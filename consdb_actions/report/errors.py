@@ -16,8 +16,6 @@ from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.redaction import redact
 from consdb_actions.report.markdown import fence
 
-__all__ = ["Announcer", "show_bug", "show_error"]
-
 _FRAMES = 6
 
 

@@ -25,14 +25,6 @@ from consdb_actions.report.markdown import (
     table,
 )
 
-__all__ = [
-    "headline",
-    "render_checked",
-    "render_markdown",
-    "render_operations",
-    "render_text",
-]
-
 _DRIFT_LINES = 12
 
 _COMMANDS = re.compile(r"^--(rename|take)\b")  # Options that are comment commands as well

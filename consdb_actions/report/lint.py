@@ -8,8 +8,6 @@ from consdb_actions.lint.finding import LintFinding, LintResult
 from consdb_actions.lint.rules import RULES
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
 
-__all__ = ["render_markdown", "render_rules", "render_text"]
-
 Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}

@@ -9,22 +9,6 @@ from consdb_actions.redaction import UNSEEN
 from consdb_actions.schema.delta import SchemaDelta, TableDelta
 from consdb_actions.schema.model import Column, Schema, Table
 
-__all__ = [
-    "COMMENT_LIMIT",
-    "MAX_COLUMNS",
-    "MAX_TABLES",
-    "bullets",
-    "code",
-    "details",
-    "er_diagram",
-    "escape",
-    "fence",
-    "fit",
-    "printable",
-    "prose",
-    "table",
-]
-
 COMMENT_LIMIT = 65_536  # Maximum length of a GitHub comment or body in characters
 
 _BREAK = "\u200b"

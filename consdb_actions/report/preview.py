@@ -25,23 +25,7 @@ from consdb_actions.schema.version import Status, VersionVerdict
 from consdb_actions.schema.words import Code, DifferenceText, Quote
 
 if TYPE_CHECKING:
-    from consdb_actions.migration.rename import MatchingQuestion
-
-__all__ = [
-    "Group",
-    "MAX_QUOTE",
-    "MAX_STATEMENTS",
-    "Paint",
-    "Preview",
-    "by_table",
-    "grouped",
-    "picture_of",
-    "plural",
-    "render_markdown",
-    "render_text",
-    "size",
-    "tally",
-]
+    from consdb_actions.migration.matching.decisions import MatchingQuestion
 
 
 def picture_of(schema: SchemaPreview) -> str:

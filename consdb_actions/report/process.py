@@ -30,8 +30,6 @@ from consdb_actions.report.markdown import (
     table,
 )
 
-__all__ = ["render_comment", "render_text"]
-
 
 def render_text(facts: ProcessFacts, progress: Progress) -> str:
     """Render the status for a terminal, one line per step."""

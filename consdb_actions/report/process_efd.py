@@ -10,15 +10,6 @@ from consdb_actions.process.efd import EfdCopy, EfdOrigin, EfdSource, efd_mark
 from consdb_actions.proposal import ProposalOutcome
 from consdb_actions.report.markdown import bullets, code, escape
 
-__all__ = [
-    "EfdReport",
-    "copy_body",
-    "copy_message",
-    "copy_title",
-    "render_markdown",
-    "render_text",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class EfdReport(Public):

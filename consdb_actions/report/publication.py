@@ -13,14 +13,6 @@ from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown, render_operations
 from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, fit, table
 
-__all__ = [
-    "render_comment",
-    "render_outdated_markdown",
-    "render_publication_text",
-    "render_pull",
-    "render_rebases",
-]
-
 _ROOM = 2_000  # Characters reserved for the text around the report
 _SHOWN = 12_000  # Maximum shown length of a difference in characters
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, table
 
-__all__ = ["render_markdown", "render_text"]
-
 Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
 _SIGNS = {

@@ -13,16 +13,6 @@ from consdb_actions.release.plan import TagPlan
 from consdb_actions.release.versions import NextVersion
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose
 
-__all__ = [
-    "ReleaseOutcome",
-    "extent",
-    "next_markdown",
-    "release_markdown",
-    "release_text",
-    "render_message",
-    "render_notes",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOutcome(Public):

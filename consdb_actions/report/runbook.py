@@ -12,8 +12,6 @@ from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_steps import Block, Runbook, RunbookPart, RunbookStep, block_info
 from consdb_actions.report.markdown import code, escape, fence, printable, prose
 
-__all__ = ["render_markdown", "render_text"]
-
 _LATER = ("cancel", "halfway", "back")  # Parts that are only for when something goes wrong
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.matching.facts import canonical
+from consdb_actions.migration.matching.declarations import Declarations
+from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts, canonical
 from consdb_actions.migration.matching.score import CANDIDATES
-from consdb_actions.migration.rename import ColumnFacts, Declarations, MatchingRun, TableFacts
+from consdb_actions.migration.rename import MatchingRun
 from tests.support.schema_pairs import changed, column, decided, has_none, lost, proposals, renames, table
 
 REAL = "real"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import pytest
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.matching.declarations import parse_take
-from consdb_actions.migration.rename import (
+from consdb_actions.migration.matching.declarations import (
     Declarations,
-    check_used,
-    decide,
     parse_declaration,
     parse_directives,
     parse_sidecar,
-    select,
+    parse_take,
 )
+from consdb_actions.migration.rename import check_used, decide, select
 from tests.support.schema_pairs import changed, column, decided, declared, lost, renames, table
 
 BEFORE = [table("t", ["day", "air_temp", "flux"]), table("u", ["day"])]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.rename import ColumnFacts, ColumnSource, TableFacts
+from consdb_actions.migration.matching.decisions import ColumnSource
+from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts
 from tests.support.schema_pairs import column, decided, has_none, lost, renames, table
 
 JITTER = column("jitter", "RMS jitter of the mount.", "real", unit="arcsec")

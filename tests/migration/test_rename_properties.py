@@ -10,17 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consdb_actions.migration.rename import (
-    ColumnFacts,
-    Decisions,
-    Declarations,
-    ForeignKeyFacts,
-    OnQuestion,
-    TableFacts,
-    decide,
-    parse_declaration,
-    select,
-)
+from consdb_actions.migration.matching.decisions import Decisions
+from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
+from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts
+from consdb_actions.migration.rename import OnQuestion, decide, select
 
 WORDS = ("flux", "temp", "mean", "max", "1", "2", "Mean", "psf", "sky")
 TEXTS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.rename import TableFacts
+from consdb_actions.migration.matching.facts import TableFacts
 from tests.support.schema_pairs import column, decided, has_none, lost, proposals, renames, table
 
 COLUMNS = ["day", "seq", "seeing", "flux", "psf_area"]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.forms import as_json
+from consdb_actions.migration.matching.declarations import parse_declaration
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
-from consdb_actions.migration.rename import parse_declaration
 from consdb_actions.report.markdown import MAX_COLUMNS, MAX_TABLES, er_diagram
 from consdb_actions.report.preview import Preview, render_markdown, render_text
 from consdb_actions.schema.delta import compare

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from consdb_actions.migration.rename import (
-    ColumnFacts,
-    Decisions,
-    Declarations,
-    ForeignKeyFacts,
-    OnQuestion,
-    TableFacts,
-    decide,
-    parse_declaration,
-)
+from consdb_actions.migration.matching.decisions import Decisions
+from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
+from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts
+from consdb_actions.migration.rename import OnQuestion, decide
 
 DOUBLE = "double precision"
 

@@ -19,8 +19,6 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.outcome import Operation, SectionOutcome, asked_conflict, drift_items
 
-__all__ = ["Given", "ancestors_of", "check_revision", "find_revision"]
-
 
 @dataclass(frozen=True)
 class Given:

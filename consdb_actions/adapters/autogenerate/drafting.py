@@ -34,18 +34,6 @@ from consdb_actions.migration.rewrite.views import sibling_grants, with_configur
 from consdb_actions.migration.views import with_remade_views
 from consdb_actions.migration.words import describe, subject
 
-__all__ = [
-    "RevisionCandidate",
-    "Draft",
-    "DriftMode",
-    "Needed",
-    "UpgradeTarget",
-    "draft_migration",
-    "expected_for",
-    "plan_upgrade",
-    "still_needed",
-]
-
 
 @dataclass(frozen=True)
 class RevisionCandidate:

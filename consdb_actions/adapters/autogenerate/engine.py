@@ -69,8 +69,6 @@ from consdb_actions.migration.rewrite.plan import MigrationPlan
 from consdb_actions.migration.words import describe as describe_operation
 from consdb_actions.process.apply_facts import locked_first
 
-__all__ = ["Engine", "Generated", "SectionRequest"]
-
 Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
 """Both sides of the change as input of the name matching."""
 

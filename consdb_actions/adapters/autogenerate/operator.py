@@ -24,8 +24,6 @@ from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.migration.outcome import VerificationCheck
 
-__all__ = ["TreeCopy", "copied_tree"]
-
 _CHECK_TEXT = "`alembic -n {section} upgrade head` and `downgrade -1` run through the tree's own env.py"
 
 

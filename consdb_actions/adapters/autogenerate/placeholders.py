@@ -24,8 +24,6 @@ from consdb_actions.migration.rewrite.retype import base_type
 from consdb_actions.migration.rewrite.statements import escape_binds, literal, quote
 from consdb_actions.migration.samples import mentioned, sample
 
-__all__ = ["find_placeholders"]
-
 Expressions = dict[str, str]  # SQL by column
 Places = dict[tuple[str, str], str]  # SQL by table and column
 

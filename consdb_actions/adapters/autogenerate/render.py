@@ -28,8 +28,6 @@ from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.errors import InputError
 from consdb_actions.migration.rewrite.statements import Rename, Retype, SqlStatement, escape_binds
 
-__all__ = ["RevisionIdentity", "file_name", "fill_template", "render_body", "render_revision"]
-
 _LINE_LENGTH = 110
 _AROUND = 20  # Characters of a line that the indent and the call use
 

@@ -33,8 +33,6 @@ from consdb_actions.migration.rewrite.retype import base_type, convertible
 from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.migration.sameness import alteration
 
-__all__ = ["MOST_VALUES", "SiteRows", "Start", "check_rows", "check_rows_back", "gone", "made_up"]
-
 
 @dataclass(frozen=True)
 class Start:

@@ -35,8 +35,6 @@ from consdb_actions.migration.outcome import RunOutcome, SectionOutcome, Verific
 from consdb_actions.migration.rename import check_used
 from consdb_actions.schema.digest import digest_schema
 
-__all__ = ["Progress", "GenerationRequest", "base_notes", "generate", "read_base", "replay_histories"]
-
 _AHEAD = 16  # Sections replayed while Felis is imported; each takes 8 MB until the end
 
 Progress = Callable[[str, str], None]  # Called with the section and the step that starts

@@ -14,8 +14,6 @@ from consdb_actions.adapters.autogenerate.simulation import postgres_message, ru
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.migration.outcome import VerificationCheck
 
-__all__ = ["database_words", "run", "run_as_operator"]
-
 
 def run(connection: sa.Connection, candidate: RevisionCandidate, direction: str) -> None:
     """Run one direction in the connection's transaction."""

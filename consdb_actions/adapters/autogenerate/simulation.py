@@ -24,19 +24,6 @@ from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import InputError
 
-__all__ = [
-    "Simulation",
-    "check_history",
-    "check_merged",
-    "migration_context",
-    "postgres_message",
-    "prepare",
-    "replay",
-    "run_source",
-    "simulate",
-    "stamp",
-]
-
 
 def migration_context(connection: sa.Connection, section: Section, **options: Any) -> MigrationContext:
     """Configure Alembic for one section, as the tree's ``env.py`` does."""

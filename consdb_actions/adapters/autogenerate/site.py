@@ -22,8 +22,6 @@ from consdb_actions.migration.outcome import VerificationCheck
 from consdb_actions.migration.site import SectionState, check_drift, check_site, drifted_paths
 from consdb_actions.migration.verification import check_downgrade
 
-__all__ = ["look_at", "verify_on_copy"]
-
 _RELATIONS = """
 SELECT count(*), array_remove(array_agg(DISTINCT CASE WHEN NOT pg_has_role(relowner, 'USAGE')
                                                  THEN relowner::regrole::text END), NULL)

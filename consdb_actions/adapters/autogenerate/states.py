@@ -42,20 +42,6 @@ from consdb_actions.migration.rewrite.statements import escape_binds, qualified
 from consdb_actions.migration.views import ViewRule, projection
 from consdb_actions.schema.model import Schema
 
-__all__ = [
-    "Described",
-    "Origin",
-    "build_metadata",
-    "create_tables",
-    "create_views",
-    "describe",
-    "find_origins",
-    "make_replayed",
-    "name_facts",
-    "rename_base",
-    "replay_ahead",
-]
-
 _NAME = r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>\w+))'
 
 _TARGET = re.compile(rf"(?:CREATE TABLE|ALTER TABLE|\bON) (?:\w+\.){_NAME}")

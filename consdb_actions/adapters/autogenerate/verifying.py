@@ -20,8 +20,6 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.outcome import VerificationCheck
 from consdb_actions.migration.verification import check_downgrade, check_upgrade
 
-__all__ = ["FindAgain", "Verification", "verify"]
-
 FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
 """Generates again with this catalog, and returns descriptions of the operations found."""
 

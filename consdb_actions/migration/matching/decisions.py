@@ -8,26 +8,6 @@ from typing import ClassVar, Literal
 from consdb_actions.forms import Public
 from consdb_actions.migration.matching.facts import NameMap
 
-__all__ = [
-    "Added",
-    "Answer",
-    "ColumnRename",
-    "ColumnSource",
-    "CopiedMove",
-    "Decisions",
-    "Dropped",
-    "DroppedTable",
-    "Join",
-    "Kind",
-    "MatchingQuestion",
-    "Rejected",
-    "Relation",
-    "Remembered",
-    "RenameProposal",
-    "TableRename",
-    "Through",
-]
-
 Kind = Literal["declared", "same id", "case only"]
 """The only evidence that renames."""
 

@@ -14,23 +14,6 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.facts import TableFacts
 from consdb_actions.migration.matching.words import normalised
 
-__all__ = [
-    "Column",
-    "Declaration",
-    "Declarations",
-    "DeclaredMatch",
-    "DeclaredTake",
-    "Settled",
-    "UnfitError",
-    "crossed",
-    "parse_declaration",
-    "parse_directives",
-    "parse_sidecar",
-    "parse_take",
-    "settle_columns",
-    "settle_tables",
-]
-
 Tables = Mapping[str, TableFacts]
 Column = tuple[str, str]
 """Table and column, in the names of one side."""

@@ -11,8 +11,6 @@ from typing import Literal
 from consdb_actions.errors import InputError
 from consdb_actions.migration.kinds import TypeKind, parse_type
 
-__all__ = ["ColumnFacts", "Fit", "ForeignKeyFacts", "NameMap", "TableFacts", "canonical", "type_fit"]
-
 
 @dataclass(frozen=True)
 class ColumnFacts:

@@ -19,8 +19,6 @@ from consdb_actions.migration.matching.facts import (
 from consdb_actions.migration.matching.score import ColumnLink
 from consdb_actions.migration.matching.words import fold, normalised
 
-__all__ = ["MoveFinder"]
-
 Tables = Mapping[str, TableFacts]
 _Columns = tuple[ColumnFacts, ColumnFacts]
 _Given = Mapping[tuple[str, str], Sequence[str]]

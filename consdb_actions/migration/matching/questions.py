@@ -13,8 +13,6 @@ from consdb_actions.migration.matching.decisions import Answer, MatchingQuestion
 from consdb_actions.migration.matching.score import ColumnLink, replaced
 from consdb_actions.migration.matching.words import NameEdits, listed, number
 
-__all__ = ["LinkGroup", "assign", "group", "groups_of", "lines", "proposal", "question"]
-
 _BEST = 3
 """How many candidates a question about one column offers."""
 _FEW = 4

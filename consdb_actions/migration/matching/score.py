@@ -28,19 +28,6 @@ from consdb_actions.migration.matching.words import (
     text_words,
 )
 
-__all__ = [
-    "CANDIDATES",
-    "ColumnLink",
-    "ColumnScores",
-    "TablePair",
-    "chains",
-    "overlap",
-    "proofs",
-    "replaced",
-    "rival_claims",
-    "share_weight",
-]
-
 CANDIDATES = 12
 """Maximum number of new columns that are compared with a dropped one."""
 

@@ -20,8 +20,6 @@ from consdb_actions.migration.matching.questions import assign, groups_of
 from consdb_actions.migration.matching.score import overlap, rival_claims, share_weight
 from consdb_actions.migration.matching.words import fold, listed, name_words, normalised
 
-__all__ = ["ColumnsInside", "TableLink", "TableMatches", "match_tables", "table_question"]
-
 Tables = Mapping[str, TableFacts]
 ColumnsInside = Callable[[Mapping[str, str]], tuple[tuple[str, ...], tuple[RenameProposal, ...]]]
 """Declarations and proposals for the columns of tables, by the table's new name ("" for none)."""

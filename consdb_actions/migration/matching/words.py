@@ -8,20 +8,6 @@ from functools import lru_cache
 
 from rapidfuzz.distance import OSA, Levenshtein
 
-__all__ = [
-    "NameEdits",
-    "alike",
-    "edits",
-    "fold",
-    "listed",
-    "name_words",
-    "normalised",
-    "number",
-    "opposed",
-    "spelling",
-    "text_words",
-]
-
 NameEdits = tuple[tuple[str, str], ...]
 """What a change of name replaces: what goes, and what comes; either may be empty."""
 

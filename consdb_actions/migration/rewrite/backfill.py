@@ -10,8 +10,6 @@ from typing import Any
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rewrite.statements import Phase, SqlStatement, qualified, quote
 
-__all__ = ["Fill", "KeyLink", "fill_statement", "find_fill", "order_fills"]
-
 
 @dataclass(frozen=True)
 class KeyLink:

@@ -26,8 +26,6 @@ from consdb_actions.migration.rewrite.statements import (
     quote,
 )
 
-__all__ = ["compare"]
-
 
 def compare(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Add the operations from the old tables to the new, in column order."""

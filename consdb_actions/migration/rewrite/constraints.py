@@ -14,15 +14,6 @@ from consdb_actions.catalog.snapshot import Options
 from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
 from consdb_actions.migration.rewrite.statements import Phase, Rename, escape_binds
 
-__all__ = [
-    "compare_constraints",
-    "create_foreign_key",
-    "create_indexes",
-    "drop_constraint",
-    "foreign_keys",
-    "plain_options",
-]
-
 T = TypeVar("T", CatalogConstraint, CatalogIndex)
 
 _KINDS = {"primary key": "primary", "unique": "unique", "foreign key": "foreignkey", "check": "check"}

@@ -26,8 +26,6 @@ from consdb_actions.migration.rewrite.statements import (
     quote,
 )
 
-__all__ = ["copies"]
-
 
 def copies(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Copy by the shared key before the source is dropped.

@@ -24,8 +24,6 @@ from consdb_actions.migration.rewrite.statements import (
     quote,
 )
 
-__all__ = ["identity", "sequences"]
-
 _INTEGERS = {"smallint", "integer", "bigint"}
 
 _OLD_KEY = (

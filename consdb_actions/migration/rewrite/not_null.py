@@ -31,21 +31,6 @@ from consdb_actions.migration.rewrite.statements import (
     quote,
 )
 
-__all__ = [
-    "GIVEN",
-    "columns_to_number",
-    "columns_to_number_again",
-    "constant",
-    "needs_value",
-    "not_null",
-    "numbered",
-    "placeholder",
-    "placeholder_origin",
-    "stand_in_rows",
-    "stand_in_values",
-]
-
-
 GIVEN = "given."
 """Before the name of a column in a placeholder: the value that it has in the same row."""
 

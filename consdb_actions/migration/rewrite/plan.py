@@ -13,20 +13,6 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rewrite.backfill import KeyLink
 from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement, phase_of
 
-__all__ = [
-    "Copy",
-    "DirectionFacts",
-    "Filling",
-    "DataLoss",
-    "MigrationPlan",
-    "RewriteQuestion",
-    "Risk",
-    "free_names",
-    "losses",
-    "order",
-    "spare_name",
-]
-
 Direction = Literal["upgrade", "downgrade"]
 
 # A constant as Postgres writes it in a default, with or without its type.

@@ -24,8 +24,6 @@ from consdb_actions.migration.rewrite.plan import (
 from consdb_actions.migration.rewrite.statements import Retype, escape_binds, literal, quote
 from consdb_actions.migration.sameness import alteration
 
-__all__ = ["base_type", "convertible", "narrowing", "retype", "using"]
-
 _SHORT = {
     "varchar": "character varying",
     "char": "character",

@@ -11,23 +11,6 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-__all__ = [
-    "DropOldKey",
-    "LateDropTable",
-    "Phase",
-    "ReadyKey",
-    "RelaxOldKey",
-    "Rename",
-    "Retype",
-    "SqlStatement",
-    "escape_binds",
-    "literal",
-    "phase_of",
-    "qualified",
-    "quote",
-    "wrap",
-]
-
 # With the driver's own style of parameters, percent signs in names would be doubled.
 _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
 

@@ -15,8 +15,6 @@ from consdb_actions.catalog.expressions import stable_statement
 from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
 from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement, qualified, quote
 
-__all__ = ["grant_statements", "grants", "query_lines", "sibling_grants", "views", "with_configured"]
-
 
 def grants(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Grant on each created table, and on recreated columns with grants of their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consdb_actions.migration.rename import ForeignKeyFacts, NameMap
+from consdb_actions.migration.matching.facts import ForeignKeyFacts, NameMap
 
 NAMES = NameMap.of(
     {"old": "new"}, {("old", "airTemp"): "air_temp", ("old", "n"): "count", ("other", "n"): "m"}
