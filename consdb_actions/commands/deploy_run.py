@@ -248,7 +248,7 @@ def look(
             place=name,
             remedy="Check the folder or repository, and the stages in the configuration.",
         )
-    return find_drift(policy, seen, today, release), name
+    return find_drift(policy, seen, today, release, name), name
 
 
 def release_tags(consdb: Path) -> Collection[str]:

@@ -68,7 +68,7 @@ def findings(
     )
     report = json.loads(capsys.readouterr().out)
     return [
-        (found["rule"], found["path"], found["file"].rpartition("/")[2], found["line"])
+        (found["rule"], found["path"], item["file"].rpartition("/")[2], found["line"])
         for item in report["schemas"]
         for found in item["findings"]
     ]
