@@ -314,3 +314,20 @@ def test_a_ring_that_may_stay_open_gets_the_values_of_the_side_that_may_not(benc
     bench.generate(schema(before, ccd, quick), verify=False)
     left = table("exposure", required("id", "ccd_u"), key=["id"])
     proven(bench.generate(schema(left), on_question="drop-add"))
+
+
+def test_a_column_that_tells_few_rows_apart_comes_back_with_few_values(bench: Workbench) -> None:
+    """Rows of the same id had at most the four allowed sides, and have no more now."""
+    check = {"name": "ck", "@type": "Check", "expression": "side IN (1, 2, 7, 8)"}
+    exposure = table("exposure", required("id", "side", "u"), key=["id", "side"], constraints=[check])
+    exposure["constraints"].append({"name": "un_u", "@type": "Unique", "columns": ["u"]})
+    bench.generate(schema(exposure), verify=False)
+    proven(bench.generate(schema(table("exposure", required("id", "u"), key=["u"])), on_question="drop-add"))
+    with staged(bench) as stage:
+        stage.execute(
+            "INSERT INTO exposure SELECT i, s, 10 * i + s "
+            "FROM generate_series(1, 6) i, unnest(ARRAY[7, 8, 1]) s"
+        )
+        stage.upgrade()
+        stage.downgrade()
+        assert stage.rows("SELECT count(DISTINCT id), count(*), max(side) FROM exposure") == [(6, 18, 7)]

@@ -241,7 +241,9 @@ class _Finder:
             chosen = {n: list(enumerate(some[:size])) for n, some in zip(group, lists, strict=True)}
             return (
                 f"SELECT count(*), {places} FROM {joined(always | chosen)} WHERE {test} "  # noqa: S608
-                f"GROUP BY {places} ORDER BY 1 DESC, {places.replace(', ', ' + ')}, {places} LIMIT 1"
+                # Low numbers are needed first.
+                f"GROUP BY {places} ORDER BY sum({_NUMBERS + 1} - numbered.n) DESC, "
+                f"{places.replace(', ', ' + ')}, {places} LIMIT 1"
             )
 
         found = self._run(query(condition, _COMBINATIONS))

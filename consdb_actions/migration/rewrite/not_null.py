@@ -146,6 +146,15 @@ def stand_in_values(facts: DirectionFacts, table: str, given: Mapping[str, str])
     return _with_given(values, {**values, **given})
 
 
+def _partition(facts: DirectionFacts, where: tuple[str, str]) -> str:
+    """Return PARTITION BY: only rows that are equal in the rest of a key need different values."""
+    table, column = where
+    there = facts.before.tables[table].columns
+    keys = [[c for c in key if c != column] for key in facts.after.tables[table].keys if column in key]
+    common = [c for c in keys[0] if all(c in key for key in keys) and c in there and not there[c].nullable]
+    return f"PARTITION BY {', '.join(map(quote, common))} " if common else ""
+
+
 def _numbered_again(facts: DirectionFacts, table: str) -> set[str]:
     old = facts.before.tables.get(table)
     new = facts.after.tables[table]
@@ -432,7 +441,7 @@ def _stand_in(
             table=table,
         )
     if unique:
-        rows = f"SELECT ctid, row_number() OVER (ORDER BY ctid) AS n FROM {owner}"
+        rows = f"SELECT ctid, row_number() OVER ({_partition(facts, where)}ORDER BY ctid) AS n FROM {owner}"
         value = numbered_placeholder(facts, *where)
         source = _paired_parent(facts, where)
         tables = [f"FROM ({rows}) AS numbered"]
