@@ -241,6 +241,18 @@ class _Merge:
                 columns[column] = replace(found, position=len(columns))
         shapes = _split(base, head, current, described=self.described)
         constraints = self._constraints(name, *(r.constraints for r in shapes))
+        for primary in [c for c in constraints.values() if c.kind == "primary key"]:
+            columns |= {n: replace(columns[n], nullable=False) for n in primary.columns if n in columns}
+        retyped = {
+            n for n, c in columns.items() if n in current.columns and current.columns[n].type != c.type
+        }
+        for twin in head.checks:
+            for key, item in constraints.items():
+                # The same condition is printed in another way for another type.
+                if item.meaning == twin.meaning and not retyped.isdisjoint(twin.columns):
+                    constraints[key] = replace(
+                        item, expression=twin.expression, definition=twin.definition, source=twin.source
+                    )
         return replace(
             current,
             columns=columns,

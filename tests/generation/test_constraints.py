@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
 
@@ -197,3 +199,33 @@ def test_a_new_primary_key_has_its_own_name_and_not_that_of_a_unique_that_is_gon
     with staged(bench, 2) as stage:
         constraints = stage.catalog().tables["night"].constraints
     assert {name: c.kind for name, c in constraints.items()} == {"night_pkey": "primary key"}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["seq_num % 2 = 0 OR seq_num > 0", "seq_num * 3 < 7000", "seq_num IN (1, 2, 7)", "seq_num + day_obs > 5"],
+)
+@pytest.mark.parametrize(("narrow", "wide"), [("int", "long"), ("short", "int"), ("short", "long")])
+def test_m21_a_check_survives_a_change_of_type_there_and_back(
+    bench: Workbench, expression: str, narrow: str, wide: str
+) -> None:
+    """Postgres casts the column where constants in the text have the wider type."""
+
+    def with_type(datatype: str) -> Data:
+        made = night({**check("ck", expression), "description": "Kept."})
+        made["columns"][2]["datatype"] = datatype
+        return schema(made)
+
+    first = bench.generate(with_type(narrow), verify=False)
+    assert first.status == "changed"
+    proven(bench.generate(with_type(wide), base=with_type(narrow)))
+    proven(bench.generate(with_type(narrow), base=with_type(wide)))
+
+
+def test_m6_a_foreign_key_that_is_remade_for_another_key_keeps_its_description(bench: Workbench) -> None:
+    link = {**foreign("fk", ["night_id"], ["night.seq_num"]), "description": "Of the night."}
+    before = night(unique("un", "seq_num"), key=("seq_num",))
+    bench.generate(schema(before, child(link)), verify=False)
+    after = night(unique("un", "seq_num"), key=("id",))
+    outcome = proven(bench.generate(schema(after, child(link)), base=schema(before, child(link))))
+    assert outcome.source.count("Of the night.") == 2

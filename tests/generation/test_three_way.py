@@ -516,3 +516,21 @@ def test_a_table_without_columns_is_an_error_with_its_line(bench: Workbench) -> 
     with pytest.raises(InputError, match="no columns") as raised:
         bench.generate(after, base=observatory())
     assert "nothing" in str(raised.value)
+
+
+def test_a_column_that_another_change_let_be_null_is_filled_for_a_new_primary_key(bench: Workbench) -> None:
+    """A primary key makes its columns NOT NULL, whatever the database says of them."""
+
+    def notes(key: str, *, nullable: bool) -> Data:
+        items = [column("note_id", "long", nullable=False), column("number", "int", nullable=nullable)]
+        return schema(table("notes", [*items, column("text", "string")], key=[key]))
+
+    base = notes("note_id", nullable=False)
+    bench.generate(base, verify=False)
+    bench.generate(notes("note_id", nullable=True), base=base, verify=False)
+    after = notes("number", nullable=False)
+    asked = bench.generate(after, base=base)
+    assert asked.status == "question"
+    assert any("number" in question.words for question in asked.questions)
+    outcome = proven(bench.generate(after, base=base, fills={("notes", "number"): None}))
+    assert "nullable=False" in outcome.source

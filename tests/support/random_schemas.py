@@ -408,8 +408,7 @@ def edited(draw: st.DrawFn, data: Data, most: int = 3) -> Data:
 
 
 def quoted(name: str) -> str:
-    text = '"' + name.replace('"', '""') + '"'
-    return text.replace("%", "%%")
+    return '"' + name.replace('"', '""') + '"'
 
 
 @st.composite

@@ -13,9 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from consdb_actions.catalog import CatalogColumn, CatalogRelation
+from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRelation
 from consdb_actions.catalog.compare import same_fact
-from consdb_actions.migration.rewrite.constraints import compare_constraints, create_indexes, plain_options
+from consdb_actions.migration.rewrite.constraints import (
+    comment_on_constraint,
+    compare_constraints,
+    create_indexes,
+    plain_options,
+)
 from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
 from consdb_actions.migration.rewrite.statements import (
     Phase,
@@ -160,14 +165,15 @@ def _constraint_comments(
             old = known.get(name) or next((o for o in known.values() if o.meaning == item.meaning), None)
             if (old.comment if old is not None and old.meaning == item.meaning else None) == item.comment:
                 continue
-            target = (
-                f"CONSTRAINT {quote(name)} ON {qualified(schema, after.name)}"
-                if kind == "CONSTRAINT"
-                else f"INDEX {qualified(schema, name)}"
-            )
+            if isinstance(item, CatalogConstraint):
+                yield comment_on_constraint(schema, after.name, item)
+                continue
             verb = "remove comment of" if item.comment is None else "change comment on"
             yield SqlStatement.commenting(
-                target, item.comment, words=f"{verb} {kind.lower()} {name}", table=after.name
+                f"INDEX {qualified(schema, name)}",
+                item.comment,
+                words=f"{verb} index {name}",
+                table=after.name,
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -12,7 +13,14 @@ from alembic.operations import ops
 from consdb_actions.catalog import CatalogConstraint, CatalogIndex, CatalogRelation
 from consdb_actions.catalog.snapshot import Options
 from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
-from consdb_actions.migration.rewrite.statements import Phase, Rename, escape_binds
+from consdb_actions.migration.rewrite.statements import (
+    Phase,
+    Rename,
+    SqlStatement,
+    escape_binds,
+    qualified,
+    quote,
+)
 
 T = TypeVar("T", CatalogConstraint, CatalogIndex)
 
@@ -24,11 +32,29 @@ def compare_constraints(
 ) -> Iterator[ops.MigrateOperation]:
     """Yield the operations that change a table's constraints and indexes."""
     table = after.name
+    retyped = {
+        n for n, c in after.columns.items() if n in before.columns and before.columns[n].type != c.type
+    }
     for kind, word in _KINDS.items():
         dropped, added, renamed = _match(
             [c for c in before.constraints.values() if c.kind == kind],
             [c for c in after.constraints.values() if c.kind == kind],
         )
+        if kind == "check":
+            cast = [
+                (old, new)
+                for new in after.checks
+                if (old := before.constraints.get(new.name)) is not None
+                and not retyped.isdisjoint(new.columns)
+                and new not in added
+                and _casts(old.expression) - _casts(new.expression)
+            ]
+            # Otherwise a wider type of the constants would be cast on the column.
+            dropped += [old for old, _ in cast]
+            added += [new for _, new in cast]
+            for old, new in cast:
+                if new.comment is not None and old.comment == new.comment:
+                    yield comment_on_constraint(schema, table, new)
         for old, new in renamed:
             what = "key" if kind in {"primary key", "unique"} else "constraint"
             yield Rename(what, schema, table, old.name, new.name, phase=Phase.RENAME_CONSTRAINT)
@@ -42,6 +68,10 @@ def compare_constraints(
     for index in old_indexes:
         yield ops.DropIndexOp(index.name, table, schema=schema)
     yield from create_indexes(schema, table, new_indexes)
+
+
+def _casts(expression: str) -> set[str]:
+    return set(re.findall(r"::(smallint|integer|bigint|numeric|real|double precision)", expression))
 
 
 def _create(schema: str, table: str, item: CatalogConstraint) -> ops.MigrateOperation:
@@ -102,6 +132,13 @@ def _index_option(name: str, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def comment_on_constraint(schema: str, table: str, item: CatalogConstraint) -> SqlStatement:
+    """Return COMMENT, which Alembic lacks for constraints."""
+    verb = "remove comment of" if item.comment is None else "change comment on"
+    target = f"CONSTRAINT {quote(item.name)} ON {qualified(schema, table)}"
+    return SqlStatement.commenting(target, item.comment, words=f"{verb} constraint {item.name}", table=table)
+
+
 def drop_constraint(schema: str, table: str, name: str, kind: str) -> ops.DropConstraintOp:
     """Return the operation that drops a constraint; ``kind`` as Alembic names it."""
     return ops.DropConstraintOp(name, table, type_=kind, schema=schema)
@@ -155,6 +192,8 @@ def foreign_keys(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
                 out = [op for op in out if not _renames(op, name, before.name)]
                 out.append(drop_constraint(facts.schema, name, before.name, "foreignkey"))
                 out.append(create_foreign_key(facts.schema, name, key))
+                if key.comment is not None and before.comment == key.comment:
+                    out.append(comment_on_constraint(facts.schema, name, key))
     for name, key in _dropped_cycles(facts):
         out.append(drop_constraint(facts.schema, name, key.name, "foreignkey"))
     for source in sorted({c.source for c in facts.copies} - facts.after.tables.keys()):
