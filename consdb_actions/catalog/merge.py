@@ -124,6 +124,7 @@ class _Merge:
             found = self._view(name, *sides) if is_view else self._table(name, *sides)
             if found is not None:
                 relations[name] = found
+        self._remove_taken_names(relations)
         self._remove_dangling(relations)
         _free_key_names(relations)
         merged = replace(self.current, relations=relations, sequences=self._sequences(relations))
@@ -364,6 +365,30 @@ class _Merge:
             constraints = self._with_dependencies(relations, table, table.constraints, current)
             indexes = self._with_dependencies(relations, table, table.indexes, current)
             relations[name] = replace(table, constraints=constraints, indexes=indexes)
+
+    def _remove_taken_names(self, relations: dict[str, CatalogRelation]) -> None:
+        """Leave out new keys and indexes whose names another table of the database keeps."""
+        holders = {
+            item: name
+            for name, table in self.current.tables.items()
+            if name in relations
+            for item in [*(u.name for u in table.uniques), *table.indexes]
+            if item in relations[name].constraints or item in relations[name].indexes
+        }
+        for name, table in list(relations.items()):
+            kept: list[dict[str, Any]] = []
+            for items in (table.constraints, table.indexes):
+                kept.append(dict(items))
+                for item in items.values():
+                    holder = holders.get(item.name, name)
+                    if holder == name or getattr(item, "kind", "unique") != "unique":
+                        continue
+                    del kept[-1][item.name]
+                    without = f"none, since {holder} has one of this name"
+                    taken: Side | None = "current" if self._answer((name, item.name)) == "current" else None
+                    path = (name, item.name)
+                    self.conflicts.append(Conflict(path, None, item, without, taken, ((holder,),), ours=True))
+            relations[name] = replace(table, constraints=kept[0], indexes=kept[1])
 
     def _with_dependencies(
         self,

@@ -534,3 +534,33 @@ def test_a_column_that_another_change_let_be_null_is_filled_for_a_new_primary_ke
     assert any("number" in question.words for question in asked.questions)
     outcome = proven(bench.generate(after, base=base, fills={("notes", "number"): None}))
     assert "nullable=False" in outcome.source
+
+
+@pytest.mark.parametrize("item", ["unique", "index"])
+def test_a_name_that_a_table_renamed_by_another_change_keeps_is_a_question(
+    bench: Workbench, item: str
+) -> None:
+    def named(table_name: str, *more: Data) -> Data:
+        unique = {"name": "by_text", "@type": "Unique", "columns": ["text"]}
+        index = {"name": "by_text", "columns": ["text"]}
+        made = table(
+            table_name,
+            [column("note_id", "long", nullable=False), column("text", "string"), *more],
+            key=["note_id"],
+            **({"constraints": [unique]} if item == "unique" else {"indexes": [index]}),
+        )
+        return schema(made | {"@id": "#notes"})
+
+    base = named("notes")
+    bench.generate(base, verify=False)
+    bench.generate(named("remarks"), "notes=remarks", base=base, verify=False)
+    after = named("notes", column("number", "int"))
+    outcome = bench.generate(after, base=base, take=["head notes"])
+    assert outcome.status == "question"
+    (question,) = [q for q in outcome.questions if "notes.by_text" in q.words]
+    assert [a.options for a in question.answers] == [
+        ("--take current notes.by_text",),
+        ("--take head remarks",),
+    ]
+    left = proven(bench.generate(after, base=base, take=["head notes", "current notes.by_text"], keep=False))
+    assert "by_text" not in left.source
