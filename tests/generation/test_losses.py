@@ -319,7 +319,8 @@ def test_a_ring_that_may_stay_open_gets_the_values_of_the_side_that_may_not(benc
 def test_a_column_that_tells_few_rows_apart_comes_back_with_few_values(bench: Workbench) -> None:
     """Rows of the same id had at most the four allowed sides, and have no more now."""
     check = {"name": "ck", "@type": "Check", "expression": "side IN (1, 2, 7, 8)"}
-    exposure = table("exposure", required("id", "side", "u"), key=["id", "side"], constraints=[check])
+    again = check | {"name": "ck2"}
+    exposure = table("exposure", required("id", "side", "u"), key=["id", "side"], constraints=[check, again])
     exposure["constraints"].append({"name": "un_u", "@type": "Unique", "columns": ["u"]})
     bench.generate(schema(exposure), verify=False)
     proven(bench.generate(schema(table("exposure", required("id", "u"), key=["u"])), on_question="drop-add"))

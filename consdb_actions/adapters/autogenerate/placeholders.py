@@ -288,7 +288,7 @@ class _Finder:
 def _near(column: CatalogColumn, checks: Sequence[CatalogConstraint]) -> list[str]:
     own = [check for check in checks if column.name in check.columns]
     found = chain.from_iterable(zip_longest(*(mentioned(c.expression, column.type, 2) for c in own)))
-    return list(islice((value for value in found if value is not None), _CANDIDATES))
+    return list(islice(dict.fromkeys(value for value in found if value is not None), _CANDIDATES))
 
 
 def _samples(column: CatalogColumn) -> list[str]:
