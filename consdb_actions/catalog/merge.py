@@ -276,12 +276,16 @@ class _Merge:
             return replace(found, grants=frozenset()) if found is not None and found is head else found
         if base is None:
             return self._both_added(path, head, current)
+        described = [a for a in COLUMN_FACTS if a not in _NOT_DESCRIBED]
+        if base.sequence and head.sequence and not current.sequence:
+            # Only its name changed, with that of the table.
+            described.remove("sequence")
+            self.drift.append(CatalogDrift((*path, "sequence"), head.sequence, None))
         facts: dict[str, Any] = {
             a: self._choose(
                 (*path, a), getattr(base, a), getattr(head, a), getattr(current, a), partial(same_fact, a)
             )
-            for a in COLUMN_FACTS
-            if a not in _NOT_DESCRIBED
+            for a in described
         }
         if base.type != head.type and same_fact("default", current.default, base.default):
             # The same constant with another type is another default.

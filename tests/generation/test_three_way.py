@@ -564,3 +564,20 @@ def test_a_name_that_a_table_renamed_by_another_change_keeps_is_a_question(
     ]
     left = proven(bench.generate(after, base=base, take=["head notes", "current notes.by_text"], keep=False))
     assert "by_text" not in left.source
+
+
+def test_a_sequence_that_another_change_dropped_does_not_come_back_with_a_rename(bench: Workbench) -> None:
+    """The file's sequence is named after the table, so that a rename of the table changes its name."""
+
+    def notes(name: str, *key: str) -> Data:
+        items = [column(n, "long", nullable=False) for n in ("note_id", "number")]
+        return schema(table(name, items, key=list(key)) | {"@id": "#notes"})
+
+    base = notes("notes", "note_id")
+    bench.generate(base, verify=False)
+    bench.generate(notes("notes", "note_id", "number"), base=base, verify=False)
+    outcome = proven(bench.generate(notes("remarks", "note_id"), "notes=remarks", base=base))
+    assert "seq" not in outcome.source
+    assert [item.element for item in outcome.drift if "sequence" in item.element] == [
+        "remarks.note_id.sequence"
+    ]
