@@ -276,16 +276,14 @@ class _Merge:
             return replace(found, grants=frozenset()) if found is not None and found is head else found
         if base is None:
             return self._both_added(path, head, current)
-        described = [a for a in COLUMN_FACTS if a not in _NOT_DESCRIBED]
-        if base.sequence and head.sequence and not current.sequence:
-            # Only its name changed, with that of the table.
-            described.remove("sequence")
-            self.drift.append(CatalogDrift((*path, "sequence"), head.sequence, None))
+        same: dict[str, Callable[[Any, Any], bool]] = {a: partial(same_fact, a) for a in COLUMN_FACTS}
+        if current.sequence is None:
+            # A sequence is named after its table: a renamed table's is the same, which is not there.
+            same["sequence"] = lambda a, b: True
         facts: dict[str, Any] = {
-            a: self._choose(
-                (*path, a), getattr(base, a), getattr(head, a), getattr(current, a), partial(same_fact, a)
-            )
-            for a in described
+            a: self._choose((*path, a), getattr(base, a), getattr(head, a), getattr(current, a), same[a])
+            for a in COLUMN_FACTS
+            if a not in _NOT_DESCRIBED
         }
         if base.type != head.type and same_fact("default", current.default, base.default):
             # The same constant with another type is another default.

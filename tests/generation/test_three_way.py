@@ -576,8 +576,13 @@ def test_a_sequence_that_another_change_dropped_does_not_come_back_with_a_rename
     base = notes("notes", "note_id")
     bench.generate(base, verify=False)
     bench.generate(notes("notes", "note_id", "number"), base=base, verify=False)
-    outcome = proven(bench.generate(notes("remarks", "note_id"), "notes=remarks", base=base))
+    after = notes("remarks", "note_id")
+    outcome = proven(bench.generate(after, "notes=remarks", base=base, keep=False))
     assert "seq" not in outcome.source
     assert [item.element for item in outcome.drift if "sequence" in item.element] == [
         "remarks.note_id.sequence"
     ]
+    taken = proven(
+        bench.generate(after, "notes=remarks", base=base, take=["head remarks.note_id.sequence"], keep=False)
+    )
+    assert "CREATE SEQUENCE" in taken.source
