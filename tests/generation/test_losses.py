@@ -238,6 +238,7 @@ def required(*names: str, datatype: str = "long") -> list[Data]:
         (["k0", "k1"], ["k0 <= k1 AND k0 + k1 > 10"]),
         (["k0"], ["k0 < -70 AND k1 <> k0"]),
         (["u"], ["k0 = 7 AND k1 = 8 OR k0 = 9 AND k1 = 10"]),
+        (["u"], ["k1 = u + 1", "k0 <= u"]),
     ],
 )
 @pytest.mark.parametrize("kept", [True, False])

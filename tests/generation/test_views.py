@@ -283,6 +283,9 @@ def test_a_view_made_by_hand_that_reads_a_dropped_column_is_a_question(
         ["--take head above", "--take current exposure.band"],
         ["--take head bright", "--take current exposure.band"],
     ]
+    assert all(
+        "exposure.band is dropped" in proposal for q in outcome.questions for proposal in q.proposals[1:2]
+    )
     stays = bench.generate(after, base=base, take=["current exposure.band"])
     assert "drop_column" not in stays.source
     assert "bright" not in stays.source
