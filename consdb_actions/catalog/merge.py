@@ -374,7 +374,7 @@ class _Merge:
             item: name
             for name, table in self.current.tables.items()
             if name in relations
-            for item in [*(u.name for u in table.uniques), *table.indexes]
+            for item in [*(c.name for c in table.constraints.values() if _is_named(c)), *table.indexes]
             if item in relations[name].constraints or item in relations[name].indexes
         }
         for name, table in list(relations.items()):
@@ -383,9 +383,12 @@ class _Merge:
                 kept.append(dict(items))
                 for item in items.values():
                     holder = holders.get(item.name, name)
-                    if holder == name or getattr(item, "kind", "unique") != "unique":
+                    if holder == name or not (isinstance(item, CatalogIndex) or _is_named(item)):
                         continue
                     del kept[-1][item.name]
+                    if isinstance(item, CatalogConstraint) and item.kind == "primary key":
+                        key, item = _split_key(table.name, item)
+                        kept[-1][key.name] = key
                     without = f"none, since {holder} has one of this name"
                     taken: Side | None = "current" if self._answer((name, item.name)) == "current" else None
                     path = (name, item.name)
@@ -574,26 +577,34 @@ def _split(
     A file never names its primary key, so another name than Postgres's default in *base* and *head* is the
     UNIQUE's.
     """
-    automatic = primary_key_name(head.name)
 
     def apart(relation: CatalogRelation, names: Callable[[CatalogConstraint], bool]) -> CatalogRelation:
         key = relation.primary_key
-        if key is None or key.name == automatic or not names(key):
+        if key is None or key.name == primary_key_name(head.name) or not names(key):
             return relation
-        unique = replace(key, kind="unique", definition=key.definition.replace("PRIMARY KEY", "UNIQUE"))
         kept = {n: c for n, c in relation.constraints.items() if n != key.name}
-        kept[key.name] = unique
-        kept[automatic] = replace(key, name=automatic, comment=None)
+        kept |= {c.name: c for c in _split_key(head.name, key)}
         return replace(relation, constraints=kept)
 
-    head = apart(head, lambda key: not key.name.endswith("_pkey"))
+    head = apart(head, _is_named)
     if described:
-        base = apart(base, lambda key: not key.name.endswith("_pkey"))
+        base = apart(base, _is_named)
     known = {(u.name, u.columns) for side in (base, head) for u in side.uniques}
     current = apart(current, lambda key: (key.name, key.columns) in known)
     if not described:
         base = apart(base, lambda key: (key.name, key.columns) in known)
     return base, head, current
+
+
+def _is_named(key: CatalogConstraint) -> bool:
+    """Return whether a key is a UNIQUE that a file names, alone or merged with the primary key."""
+    return key.kind == "unique" or (key.kind == "primary key" and not key.name.endswith("_pkey"))
+
+
+def _split_key(table: str, key: CatalogConstraint) -> tuple[CatalogConstraint, CatalogConstraint]:
+    """Return the primary key and the UNIQUE that Postgres merged."""
+    unique = replace(key, kind="unique", definition=key.definition.replace("PRIMARY KEY", "UNIQUE"))
+    return replace(key, name=primary_key_name(table), comment=None), unique
 
 
 def _joined(

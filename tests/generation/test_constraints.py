@@ -201,6 +201,25 @@ def test_a_new_primary_key_has_its_own_name_and_not_that_of_a_unique_that_is_gon
     assert {name: c.kind for name, c in constraints.items()} == {"night_pkey": "primary key"}
 
 
+@pytest.mark.parametrize("kind", ["primary key", "unique"])
+def test_two_equal_keys_come_back_with_their_table(bench: Workbench, kind: str) -> None:
+    """CREATE TABLE would merge them into one."""
+    base = schema(night(unique("un_a", "day_obs")), child())
+    bench.generate(base, verify=False)
+    key = "night_pkey" if kind == "primary key" else "un_b"
+    dropped = "ALTER TABLE cdb_latiss.night DROP CONSTRAINT night_pkey;"
+    made = f"ALTER TABLE cdb_latiss.night ADD CONSTRAINT {key} {kind.upper()} (day_obs)"
+    bench.revise(f"op.execute({dropped + made!r})")
+    with staged(bench, 2) as stage:
+        before = stage.catalog().tables["night"].constraints
+    assert {(c.kind, c.columns) for c in before.values()} == {(kind, ("day_obs",)), ("unique", ("day_obs",))}
+    assert len(before) == 2
+    proven(bench.generate(schema(child()), base=base, on_question="drop-add"))
+    with staged(bench, 3) as stage:
+        stage.downgrade()
+        assert stage.catalog().tables["night"].constraints == before
+
+
 @pytest.mark.parametrize(
     "expression",
     ["seq_num % 2 = 0 OR seq_num > 0", "seq_num * 3 < 7000", "seq_num IN (1, 2, 7)", "seq_num + day_obs > 5"],

@@ -114,7 +114,8 @@ def answered(bench: Workbench, base: Data, after: Data) -> tuple[SectionOutcome,
     ]
     for _ in range(4):
         outcome = bench.generate(after, *declared, base=base, on_question="drop-add", take=take)
-        options = [[o for answer in q.answers for o in answer.options] for q in outcome.questions]
+        questions = [q for q in outcome.questions if not q.answered]
+        options = [[o for answer in q.answers for o in answer.options] for q in questions]
         offered = [[o for o in each if o.startswith("--take ")] for each in options]
         if outcome.status != "question" or not all(offered):
             break

@@ -265,18 +265,23 @@ def _permanent_keys(
 def _detached(
     op: ops.MigrateOperation, facts: DirectionFacts, standing: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
-    """Keep only possible foreign keys in CREATE TABLE."""
+    """Keep in CREATE TABLE the constraints that Postgres can make there as they are wanted."""
     if not isinstance(op, ops.CreateTableOp):
         return [op]
-    keys = facts.after.tables[op.table_name].foreign_keys
-    later = [k for k in keys if k.table != op.table_name and (k.table, k.referenced) not in standing]
+    made = facts.after.tables[op.table_name]
+    later = [
+        k for k in made.foreign_keys if k.table != op.table_name and (k.table, k.referenced) not in standing
+    ]
+    # CREATE TABLE merges two keys that are equal but for their names.
+    keys = [*([made.primary_key] if made.primary_key else []), *made.uniques]
+    later += [
+        key
+        for position, key in enumerate(keys)
+        if any((k.columns, k.options) == (key.columns, key.options) for k in keys[:position])
+    ]
     if not later:
         return [op]
     names = {k.name for k in later}
-    kept = [
-        item
-        for item in op.columns
-        if not (isinstance(item, sa.ForeignKeyConstraint) and str(item.name) in names)
-    ]
+    kept = [item for item in op.columns if not (isinstance(item, sa.Constraint) and str(item.name) in names)]
     table = ops.CreateTableOp(op.table_name, kept, schema=op.schema, comment=op.comment, **op.kw)
-    return [table, *(create_foreign_key(facts.schema, op.table_name, k) for k in later)]
+    return [table, *(_create(facts.schema, op.table_name, k) for k in later)]
