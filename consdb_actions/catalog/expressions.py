@@ -38,6 +38,24 @@ def stable_statement(sql: str) -> str:
     return sql if found is None else found
 
 
+def same_rows(left: str, right: str) -> bool:
+    """Return whether two queries differ only in what they select of the same rows."""
+    return _rows(left) == _rows(right)
+
+
+def _rows(query: str) -> str:
+    try:
+        (statement,) = parse_sql(query)
+    except ParseError:
+        return query
+    waiting: list[Any] = [statement.stmt]
+    while waiting:
+        select = waiting.pop()
+        select.targetList = None
+        waiting += [part for part in (select.larg, select.rarg) if part is not None]
+    return stable_statement(str(RawStream()(statement)))
+
+
 def columns_read(query: str, relation: str) -> set[str]:
     """Return the names of columns that a view's query reads of a relation, or may read."""
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consdb_actions.catalog import Difference, compare
+from consdb_actions.catalog.expressions import same_rows
 from consdb_actions.lint.finding import Hit, listed
 from consdb_actions.lint.running import EXCLUSIVE, SIZE, at, both, short, start_and_end, types
 from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
@@ -32,6 +33,7 @@ def breaks_readers(script: RevisionScript) -> Iterator[Hit]:
         if step.parsed is not None and "RENAME VALUE" in step.parsed.subtypes:
             yield at(run, step, "{items}; queries with the old value fail", item=short(step.parsed.sql))
     yield from _views(run)
+    yield from _view_rows(script)
 
 
 def _renamed_column(
@@ -72,6 +74,19 @@ def _views(run: DirectionRun) -> Iterator[Hit]:
         if after is not None and retyped:
             message = f"view {name} shows another type: {{items}}"
             yield at(run, changed[-1], message, name, listed(retyped))
+
+
+def _view_rows(script: RevisionScript) -> Iterator[Hit]:
+    """Yield views that end with another FROM or WHERE."""
+    run, before, after = script.upgrade, script.catalog, script.upgrade.catalog
+    if before is None or after is None or not run.whole:
+        return
+    for name in sorted(before.views.keys() & after.views.keys()):
+        was, now = before.views[name].definition, after.views[name].definition
+        made = [s for s in run.steps if s.parsed and Name(script.schema, name) in s.parsed.relations]
+        if made and not same_rows(was, now):
+            message = f"view {script.schema}.{name} reads its rows in another way (FROM, WHERE)"
+            yield at(run, made[-1], message, Name(script.schema, name))
 
 
 def view_without_grant(script: RevisionScript) -> Iterator[Hit]:
@@ -465,7 +480,7 @@ def downgrade_loss(script: RevisionScript) -> Iterator[Hit]:
     """Yield what the downgrade removes."""
     run = script.downgrade
     for loss in losses(run):
-        message = f"data loss on downgrade: {loss.what}written since the upgrade"
+        message = f"data loss on downgrade: {loss.what} written since the upgrade"
         yield at(run, loss.step, message, loss.table, loss.column)
 
 

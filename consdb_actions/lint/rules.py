@@ -237,13 +237,13 @@ noted for each table.""",
     LintRule(
         "breaks-readers",
         "warning",
-        "A table, view or column is renamed, or a view shows fewer columns.",
+        "A table, view or column is renamed, or a view shows fewer columns or other rows.",
         """\
 Queries in notebooks, `hinfo`, `pqserver` and the TAP service name tables and columns. They fail from the
 moment of the migration until they are changed. A view that shows a renamed column keeps the old name for it
 until it is created again; one that is created again with fewer or other columns breaks its readers in the
-same way. Objects that the same revision creates can be renamed freely, and names of constraints and indexes
-do not matter to readers.""",
+same way, and with another FROM or WHERE it shows them other rows. Objects that the same revision creates can
+be renamed freely, and names of constraints and indexes do not matter to readers.""",
         "Announce it, and deploy the readers together with the migration; or keep the old name as well "
         "until they are "
         "changed (a view, or a second column).",

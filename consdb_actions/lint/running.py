@@ -178,11 +178,16 @@ def unqualified_name(script: RevisionScript) -> Iterator[Hit]:
 
 
 def other_schema(script: RevisionScript) -> Iterator[Hit]:
-    """Yield statements of both directions that name another schema."""
+    """Yield statements of both directions that name another schema, or reach it by the search path."""
     allowed = _SYSTEM | {script.schema, script.version_schema}
     for run in script.runs:
         for step in run.steps:
-            named = step.parsed.schemas if step.parsed else {}
+            named = dict(step.parsed.schemas) if step.parsed else {}
+            for name in step.parsed.relations if step.parsed else ():
+                # Without a schema, the search path that the revision set decides.
+                found = step.before.find(name) or step.after.find(name)
+                if found is not None and not name.schema:
+                    named[found.name.schema] = True
             others = [s for s, is_data in named.items() if s not in allowed and (is_data or s != "public")]
             if others:
                 message = f"schema {{items}} is named in a revision of {script.schema}"

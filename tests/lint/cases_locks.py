@@ -13,6 +13,9 @@ REMAKE = (
     "DROP VIEW cdb_demo.visit1",
     f"CREATE VIEW cdb_demo.visit1 AS SELECT exposure_id AS visit_id, day_obs, band FROM {E}",
 )
+VISITS = f"SELECT exposure_id AS visit_id, day_obs, band FROM {E}"
+REPLACE = f"CREATE OR REPLACE VIEW cdb_demo.visit1 AS {VISITS}"
+MORE = "CREATE OR REPLACE VIEW cdb_demo.visit1 AS SELECT exposure_id AS visit_id, day_obs, band, note"
 GRANTED = "GRANT SELECT ON cdb_demo.visit1 TO usdf, oods"
 
 LOCKS = (
@@ -265,6 +268,12 @@ READERS = (
     ),
     Case("breaks-readers", ("ALTER VIEW cdb_demo.visit1 RENAME COLUMN visit_id TO id",), (), (20,)),
     Case("breaks-readers", (*REMAKE, "ALTER TABLE cdb_demo.visit1 RENAME COLUMN day_obs TO day"), (), (22,)),
+    Case("breaks-readers", (REMAKE[0], f"{REMAKE[1]} WHERE day_obs > 0"), (), (21,)),
+    Case("breaks-readers", (f"{REPLACE} WHERE day_obs > 0",), (), (20,)),
+    Case("breaks-readers", (f"{REPLACE} JOIN cdb_demo.quick q USING (exposure_id)",), (), (20,)),
+    Case("breaks-readers", (f"{REPLACE} UNION ALL {VISITS} WHERE false",), (), (20,)),
+    Case("breaks-readers", (f"{MORE} FROM {E}", f"ALTER TABLE {E} RENAME CONSTRAINT exposure_pkey TO k")),
+    Case("breaks-readers", (*REMAKE, f"COMMENT ON TABLE {E} IS 'x'"), (f"{REPLACE} WHERE day_obs > 0",)),
     Case("view-grants-lost", REMAKE, REMAKE, (21, 61)),
     Case("view-grants-lost", (*REMAKE, "GRANT SELECT ON cdb_demo.visit1 TO usdf"), (), (21,)),
     Case("view-grants-lost", (*REMAKE, GRANTED), (*REMAKE, GRANTED)),

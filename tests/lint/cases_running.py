@@ -156,6 +156,9 @@ RUNNING = (
     Case("other-schema", ("SET search_path TO cdb_latiss",), (), (20,)),
     Case("other-schema", ("SELECT set_config('search_path', 'cdb_latiss', true)",), (), (20,)),
     Case("other-schema", ("CREATE TABLE public.t (a int)",), (), (20,)),
+    Case("other-schema", ("SET search_path TO public", "CREATE TABLE t (a int)"), (), (21,)),
+    Case("other-schema", ("SET search_path TO cdb_demo, public", "CREATE TABLE t (a int)")),
+    Case("other-schema", ("CREATE TEMPORARY TABLE t (a int)", "INSERT INTO t VALUES (1)")),
     Case("other-schema", ("COMMENT ON TABLE cdb_latiss.exposure IS 'x'",), (), (20,)),
     Case("other-schema", ("ALTER TABLE cdb_demo.spare SET SCHEMA cdb_latiss",), (), (20,)),
     Case(

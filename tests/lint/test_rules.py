@@ -116,7 +116,10 @@ def test_l1_what_is_not_judged_is_neither_an_error_nor_hidden() -> None:
         ),
         (
             "breaks-readers",
-            ["DROP VIEW cdb_demo.visit1", "CREATE VIEW cdb_demo.visit1 AS SELECT 1 AS day_obs"],
+            [
+                "DROP VIEW cdb_demo.visit1",
+                "CREATE VIEW cdb_demo.visit1 AS SELECT day_obs FROM cdb_demo.exposure",
+            ],
             ["cdb_demo.visit1", "visit_id, band"],
         ),
         ("cascade", ["ALTER TABLE cdb_demo.exposure DROP band CASCADE"], ["view cdb_demo.visit1"]),
