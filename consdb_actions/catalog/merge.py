@@ -487,10 +487,18 @@ class _Merge:
             for column in table.columns.values():
                 owner = f"{table.name}.{column.name}"
                 bare = column.sequence.rsplit(".", 1)[-1].strip('"') if column.sequence else ""
-                for side in (self.head, self.current):
-                    for name, sequence in side.sequences.items():
-                        if sequence.owned_by == owner and (name == bare or (column.identity and not bare)):
-                            out.setdefault(name, sequence)
+                base, head, current = (
+                    {
+                        name: sequence
+                        for name, sequence in side.sequences.items()
+                        if sequence.owned_by == owner and (name == bare or (column.identity and not bare))
+                    }
+                    for side in (self.base, self.head, self.current)
+                )
+                kept = self.head.relations.get(table.name, table).columns.get(column.name, column)
+                # Its type changes with that of the column.
+                ours = kept.type == column.type and base != head
+                out |= {**current, **head} if ours else {**head, **current}
                 if bare and bare not in out and bare in self.current.sequences:
                     out[bare] = self.current.sequences[bare]
         return out

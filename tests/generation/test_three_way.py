@@ -588,3 +588,22 @@ def test_a_sequence_that_another_change_dropped_does_not_come_back_with_a_rename
         bench.generate(after, "notes=remarks", base=base, take=["head remarks.note_id.sequence"], keep=False)
     )
     assert "CREATE SEQUENCE" in taken.source
+
+
+@pytest.mark.parametrize(("datatype", "statement"), [("long", ""), ("int", "AS bigint")])
+def test_a_sequence_that_somebody_widened_stays(bench: Workbench, datatype: str, statement: str) -> None:
+    def notes(key: str, *, comment: str = "The number.") -> Data:
+        items = [column("note_id", key, nullable=False), column("number", "int") | {"description": comment}]
+        return schema(table("notes", items, key=["note_id"]))
+
+    base = notes("int")
+    bench.generate(base, verify=False)
+    if statement:
+        bench.revise(f"op.execute('ALTER SEQUENCE cdb_latiss.notes_note_id_seq {statement}')")
+    else:
+        bench.generate(notes(datatype), base=base, verify=False)
+    outcome = proven(bench.generate(notes("int", comment="Another."), base=base, keep=False))
+    assert [op.words for op in outcome.upgrade] == ["change comment on notes.number"]
+    if statement:
+        both = proven(bench.generate(notes("long"), base=base, keep=False))
+        assert "SEQUENCE" not in both.source

@@ -52,11 +52,12 @@ def elements(snapshot: Snapshot, names: Names | None = None) -> Elements:
         key = table.primary_key
         out[name, "primary key"] = tuple(now(c) for c in key.columns) if key else None
         for item in table.constraints.values():
-            if item.kind == "primary key" or (key and item.kind == "unique" and item.columns == key.columns):
+            # Postgres merges a UNIQUE with an equal primary key, which then has the name of the UNIQUE.
+            if item.kind == "primary key" and item.name.endswith("_pkey"):
                 continue
             target, their = names.get(item.references or "", (item.references, {}))
             said = (
-                item.kind,
+                "unique" if item.kind == "primary key" else item.kind,
                 item.options,
                 tuple(now(c) for c in item.columns) if item.kind != "check" else (),
                 target,

@@ -217,11 +217,12 @@ def _sequence(
         a, b = _bare(before), _bare(after)
         if a != b:
             yield Rename("sequence", facts.schema, table, a, b, phase=Phase.RENAME_CONSTRAINT)
-        if old is not None and base_type(old.type_text) != base_type(new.type_text):
+        was, now = facts.before.sequences.get(a), facts.after.sequences.get(b)
+        if was is not None and now is not None and was.type != now.type:
             yield SqlStatement(
-                f"ALTER SEQUENCE {after} AS {base_type(new.type_text)}",
+                f"ALTER SEQUENCE {after} AS {now.type}",
                 phase=Phase.ADD_DEFAULT,
-                words=f"widen the sequence of {where}",
+                words=f"change the type of the sequence of {where}",
                 table=table,
             )
 
@@ -232,7 +233,8 @@ def _create(
     where = f"{table}.{new.name}"
     column, name = quote(new.name), qualified(facts.schema, table)
     quoted = "'" + sequence.replace("'", "''") + "'"
-    kind = base_type(new.type_text)
+    made = facts.after.sequences.get(_bare(sequence))
+    kind = made.type if made is not None else base_type(new.type_text)
     # A sequence of that name may be left from a dropped default; it is used again.
     verb = "ALTER" if _bare(sequence) in facts.before.sequences else "CREATE"
     for sql, words in (
