@@ -7,8 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.exceptions import RequestException, Timeout
 
-from consdb_actions.adapters.github.client import Clock, SystemClock, read_body
+from consdb_actions.adapters.github.client import Clock, SystemClock, asked_wait, read_body
 from consdb_actions.errors import ExternalError, InputError
 
 ATTEMPTS = 5
@@ -90,7 +88,7 @@ class Caller:
                     if limited
                     else f"the registry failed with HTTP {answer.status}"
                 )
-                asked = _asked_wait(answer.headers.get("Retry-After", ""), self._clock.now())
+                asked = asked_wait(answer.headers.get("Retry-After", ""), self._clock.now())
                 pause = asked if asked is not None else pause
             if attempt == ATTEMPTS or waited + pause > PATIENCE:
                 break
@@ -118,17 +116,6 @@ class Caller:
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-def _asked_wait(text: str, now: float) -> float | None:
-    """Return the seconds in a ``Retry-After`` (number or date); None if invalid."""
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0.0)
 
 
 INDEXES = (

@@ -204,8 +204,9 @@ def test_f1_errors_within_an_answer(answer: object, status: int | None, again: b
     assert trouble is None or (trouble.again is again and trouble.error.remedy)
 
 
-def test_g3_an_answer_with_200_can_ask_to_wait(place: Place) -> None:
-    trouble = answered({"errors": [{"message": "No."}]}, {"retry-after": "9"}, 0.0)
+@pytest.mark.parametrize("retry_after", ["9", "Thu, 01 Jan 1970 00:00:09 GMT"])
+def test_g3_an_answer_with_200_can_ask_to_wait(retry_after: str) -> None:
+    trouble = answered({"errors": [{"message": "No."}]}, {"retry-after": retry_after}, 0.0)
     assert trouble is not None
     assert (trouble.wait, type(trouble.error)) == (9.0, RateLimitError)
 

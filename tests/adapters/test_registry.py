@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.registry import MANIFESTS, Registry, RegistryError, _asked_wait
+from consdb_actions.adapters.github.client import asked_wait
+from consdb_actions.adapters.registry import MANIFESTS, Registry, RegistryError
 from consdb_actions.errors import InputError
 from tests.support.github.clock import TestClock
 from tests.support.github.faults import Fault, Kind
@@ -160,9 +161,9 @@ def test_f1_the_registry_says_how_long_to_wait(registry_double: RegistryDouble) 
 
 
 def test_f1_the_wait_may_be_a_date() -> None:
-    assert _asked_wait(formatdate(1_780_000_033, usegmt=True), 1_780_000_000.0) == 33.0
-    assert _asked_wait(formatdate(1_780_000_000, usegmt=True), 1_780_000_033.0) == 0.0
-    assert _asked_wait("soon", 0.0) is None
+    assert asked_wait(formatdate(1_780_000_033, usegmt=True), 1_780_000_000.0) == 33.0
+    assert asked_wait(formatdate(1_780_000_000, usegmt=True), 1_780_000_033.0) == 0.0
+    assert asked_wait("soon", 0.0) is None
 
 
 def test_f1_no_registry_at_all() -> None:

@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
@@ -258,14 +260,24 @@ _REMEDIES = {
 
 def _limit(status: int, headers: Mapping[str, str], message: str, now: float) -> float | None:
     """Return the seconds to wait at a rate limit, or None when the answer is about something else."""
-    after = headers.get("retry-after", "")
-    if after.isdigit():
-        return float(after)
+    if (asked := asked_wait(headers.get("retry-after", ""), now)) is not None:
+        return asked
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
         return max(float(headers["x-ratelimit-reset"]) - now, 0.0) + 1.0
     if status == 429 or "rate limit" in message.lower():
         return _SECONDARY_WAIT
     return None
+
+
+def asked_wait(retry_after: str, now: float) -> float | None:
+    """Return the seconds in a ``Retry-After`` (number or date); None if invalid."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0.0)
 
 
 def _message(data: Any) -> str:
