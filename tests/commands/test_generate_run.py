@@ -116,6 +116,24 @@ def test_m1_without_a_change_nothing_is_made(ground: Ground, capsys: pytest.Capt
     assert not any(s["path"] or s["upgrade"] for s in report["sections"])
 
 
+def test_m12_two_heads_of_a_section_that_does_not_change_stop_nothing(
+    ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = ground.section("startrackernarrow")
+    head = other.head()
+    for name in ("0000deadbeef", "0001deadbeef"):
+        other.add("def upgrade() -> None: pass", down=head, name=name)
+    for path in ground.after.glob("*.yaml"):
+        shutil.copy(ground.before / path.name, path)
+    ground.edit("description: ", "description: New. ")
+    options = (AS_BASE, str(ground.before), "--format", "json")
+    assert ground.run("generate", *options, section=None) == 0
+    report = checked(capsys.readouterr().out)
+    status = {s["name"]: s["status"] for s in report["sections"]}
+    assert (status[SECTION], status["startrackernarrow"]) == ("changed", "skipped")
+    assert ground.run("generate", *options, section="startrackernarrow") == 2
+
+
 def test_m11_a_report_that_cannot_be_written_takes_the_revisions_back(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

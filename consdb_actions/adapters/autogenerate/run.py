@@ -208,7 +208,7 @@ def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> R
     """Return the schema before the change; empty without earlier file or revisions, None if unknown."""
     if base is None or base.problem:
         return None
-    found = base.read(section.schema) if section.head() is not None else None
+    found = base.read(section.schema) if section.scripts.get_heads() else None
     if found is None:
         return replace(after, schema=replace(after.schema, tables=(), version=None))
     read = found.read(expect_name=section.schema)
