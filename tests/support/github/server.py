@@ -140,7 +140,8 @@ class GitHubDouble:
                 try:
                     where = params.get("org") or f"{params.get('owner')}/{params.get('repo')}"
                     call.require(need_of(method, item.template), where)
-                    response = item.handler(call)
+                    result = item.handler(call)
+                    response = result if isinstance(result, Response) else Response(body=result)
                 except RefusalError as refusal:
                     response = _refused(refusal)
                 response.headers.update(call.headers)
