@@ -17,7 +17,8 @@ from consdb_actions.publication.source import Marker
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
 from tests.support.github import Fault, Kind
-from tests.support.process import CONSDB, PROCESS, REVISION, Way, values
+from tests.support.phalanx import consdb_file
+from tests.support.process import CONSDB, PROCESS, REVISION, Way
 
 OURS = "github-actions[bot]"
 
@@ -176,7 +177,7 @@ def test_since_when_a_tag_is_there_is_found_behind_later_changes(make_way: MakeW
     way, double = make_way()
     way.finish("deploy")
     deployed = way.world.now
-    text = values("26.3.1", hinfo=True) + "resources: {}\n"
+    text = consdb_file("summit", "26.3.1") + "more: {}\n"
     path = "applications/consdb/values-base.yaml"
     way.world.commit(way.phalanx, "main", {path: text}, author="carl")
     at = way.sync(double).progress.state("deploy").at

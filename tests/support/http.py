@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         self.serve()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = _serve  # noqa: N815  (named by the base class)
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = _serve  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
         """Keep quiet."""

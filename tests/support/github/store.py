@@ -158,6 +158,11 @@ class GitStore:
         data = "\n".join(lines).encode()
         return self.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=data).decode().strip()
 
+    def tag(self, name: str, sha: str, kind: str, message: str, tagger: str) -> str:
+        """Write an annotated tag."""
+        text = f"object {sha}\ntype {kind}\ntag {name}\ntagger {tagger}\n\n{message}\n"
+        return self.git("mktag", stdin=text.encode()).decode().strip()
+
     def merge(self, base: str, head: str) -> str | None:
         """Merge one commit into another, as git does; None on a conflict."""
         tree = self.git("merge-tree", "--write-tree", base, head, check=False).decode().strip()

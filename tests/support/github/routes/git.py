@@ -218,12 +218,8 @@ def create_tag(call: Call) -> Any:
     store, body = call.repo.store, call.body
     if store.type_of(body["object"]) != body["type"]:
         raise RefusalError(422, "Could not verify object")
-    tagger = _signature(call, body.get("tagger"))
-    text = (
-        f"object {body['object']}\ntype {body['type']}\ntag {body['tag']}\n"
-        f"tagger {tagger.line(call.world.tick())}\n\n{body['message']}\n"
-    )
-    sha = store.git("mktag", stdin=text.encode()).decode().strip()
+    tagger = _signature(call, body.get("tagger")).line(call.world.tick())
+    sha = store.tag(body["tag"], body["object"], body["type"], body["message"], tagger)
     return Response(201, tag_payload(call, sha))
 
 
