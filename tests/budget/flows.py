@@ -28,8 +28,6 @@ from tests.support.phalanx import PHALANX
 from tests.support.registry import RegistryDouble
 from tests.support.releases import REPOSITORY as CONSDB
 
-__all__ = ["AGAIN", "FAMILIES", "NOW", "Calls", "Family", "Ground"]
-
 AGAIN = ", again"
 NOW = ("--now", "2026-03-20")
 

@@ -19,23 +19,6 @@ import yaml
 
 from tests.support.github import GitHubDouble, World
 
-__all__ = [
-    "APP_JWT",
-    "APP_KEY",
-    "APP_LOGIN",
-    "OWN",
-    "RELEASE_KEY",
-    "RELEASE_LOGIN",
-    "ROOT",
-    "SCHEMAS",
-    "TARGET",
-    "TOKEN",
-    "Kit",
-    "Run",
-    "Workflows",
-    "pins",
-]
-
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).with_name("stand_ins")
 OWN = "lsst-dm/consdb-actions"

@@ -15,6 +15,7 @@ from consdb_actions.adapters.github.client import ATTEMPTS
 from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import TRIED
+from tests.support.github.world import copied
 from tests.support.process import Way
 
 OURS = "github-actions[bot]"
@@ -64,12 +65,7 @@ class At:
 
 def copy_of(way: Way) -> Way:
     """Return the same in a world of its own; nothing in these flows writes git."""
-    twin = Way.__new__(Way)
-    twin.__dict__.update(way.__dict__)
-    twin.world = way.world.copy()
-    twin.repo = twin.world.repos[way.repo.full_name]
-    twin.pull = twin.repo.pulls[way.pull.number]
-    return twin
+    return copied(way, way.world)
 
 
 def calls_of(double: GitHubDouble) -> list[At]:

@@ -14,6 +14,7 @@ from consdb_actions.adapters.github.client import ATTEMPTS
 from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import TRIED
+from tests.support.github.world import copied
 from tests.support.migration_scene import (
     LABEL,
     MigrationScene,
@@ -57,13 +58,7 @@ FLOWS = {function.__name__: function for function in (first, update, edited, wit
 
 def copy_of(scene: MigrationScene, root: Path) -> MigrationScene:
     """Return the same scene in a world of its own."""
-    twin = MigrationScene.__new__(MigrationScene)
-    twin.__dict__.update(scene.__dict__)
-    twin.world = scene.world.copy(root)
-    twin.schemas = twin.world.repos[scene.schemas.full_name]
-    twin.target = twin.world.repos[scene.target.full_name]
-    twin.pull = twin.schemas.pulls[scene.pull.number]
-    return twin
+    return copied(scene, scene.world, root)
 
 
 def tried(world: World, folder: Path, flow: str, kinds: list[tuple[Kind, int]], writes_only: bool) -> int:

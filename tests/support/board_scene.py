@@ -22,8 +22,6 @@ from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMi
 from consdb_actions.report.process import render_comment
 from tests.support.process_facts import at, facts_at, migration, person, push, remembered, say
 
-__all__ = ["HOSTILE", "NOW", "REPOSITORY", "board", "drift", "environments", "facts", "releases", "renamed"]
-
 NOW = datetime(2026, 3, 20, 15, 30, tzinfo=UTC)
 REPOSITORY = "lsst/sdm_schemas"
 WEB = "https://github.com/lsst-dm/consdb"

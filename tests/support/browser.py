@@ -16,8 +16,6 @@ from consdb_actions.adapters import shell
 from tests.support.http import Double
 from tests.support.http import Handler as QuietHandler
 
-__all__ = ["Browser", "find_browser", "listening_proxy"]
-
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = (
     *("--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync"),

@@ -19,17 +19,6 @@ from tests.support.process import EFD, PROCESS, Way
 from tests.support.registry import RegistryDouble
 from tests.support.releases import ReleaseScene, migration
 
-__all__ = [
-    "DEPLOY",
-    "SECTIONS",
-    "Town",
-    "efd_change",
-    "handed_over",
-    "migration_scene",
-    "release_scene",
-    "site",
-]
-
 SECTIONS = (
     *("latiss", "lsstcam", "lsstcomcam", "lsstcomcamsim"),
     *("startrackerwide", "startrackernarrow", "startrackerfast"),

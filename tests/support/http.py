@@ -11,8 +11,6 @@ from typing import Any, Self
 
 from tests.support.github.faults import HANGS, Fault, Kind
 
-__all__ = ["Double", "Handler"]
-
 
 class Double:
     """A server with `faults`, and with `before`, which is called with method and target of each call."""

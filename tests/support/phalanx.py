@@ -11,18 +11,7 @@ from consdb_actions.deploy.values import parse_values
 from tests.support.github.things import Repo
 from tests.support.github.world import World, copied
 from tests.support.registry import RegistryDouble
-
-__all__ = [
-    "CONSDB",
-    "PHALANX",
-    "SDM",
-    "TOKEN",
-    "Site",
-    "consdb_file",
-    "files_of",
-    "tap_file",
-    "values_of",
-]
+from tests.support.trees import revision_text
 
 PHALANX, CONSDB, SDM = "lsst-sqre/phalanx", "lsst-dm/consdb", "lsst/sdm_schemas"
 TOKEN = "token-of-actions"
@@ -193,25 +182,12 @@ class Site:
         return self.text(values_file(app, environment), ref)
 
 
-MIGRATION = '''"""Add the temperature of the dome
-
-Revision ID: abc
-Revises:
-"""
-from alembic import op
-import sqlalchemy as sa
-
-revision = "abc"
-down_revision = None
-
-
-def upgrade() -> None:
-    op.add_column("exposure", sa.Column("dome_temp", sa.Double(), nullable=True), schema="cdb_lsstcam")
-
-
-def downgrade() -> None:
-    op.drop_column("exposure", "dome_temp", schema="cdb_lsstcam")
-'''
+MIGRATION = revision_text(
+    "abc",
+    None,
+    'op.add_column("exposure", sa.Column("dome_temp", sa.Double(), nullable=True), schema="cdb_lsstcam")',
+    title="Add the temperature of the dome\n\nRevision ID: abc\nRevises:\n",
+)
 
 
 def release_payload(tag: str, *, there: bool) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from tests.support.workbench import Data, column, schema, table
 
-__all__ = ["accidents", "edited", "schemas"]
-
 TYPES = ("int", "long", "short", "float", "double", "boolean", "string", "text", "timestamp")
 TEXTS = st.sampled_from(
     [

@@ -14,8 +14,6 @@ from consdb_actions.adapters.registry import INDEXES, MANIFESTS
 from tests.support.github.faults import Kind
 from tests.support.http import Double, Handler
 
-__all__ = ["RegistryDouble", "registry_double"]
-
 _STATUS = {Kind.INTERNAL: 500, Kind.BAD_GATEWAY: 502, Kind.UNAVAILABLE: 503, Kind.TOO_MANY: 429}
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from tests.support.github.things import Pull, Repo
 from tests.support.github.world import World, copied
-
-__all__ = ["FIRST", "REPOSITORY", "TOKEN", "ReleaseScene", "migration"]
+from tests.support.trees import revision_text
 
 REPOSITORY = "lsst-dm/consdb"
 TOKEN = "token-of-actions"
@@ -21,12 +20,8 @@ FIRST = "alembic/lsstcam/versions/aaaaaaaaaaaa_initial.py"
 
 def migration(revision: str, down: str, title: str, *operations: str) -> str:
     """Write a revision's file."""
-    body = "\n".join(f"    {line}" for line in operations or ("pass",))
-    return (
-        f'"""{title}\n\nRevision ID: {revision}\n"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
-        f"revision = {revision!r}\ndown_revision = {down or None!r}\n\n\n"
-        f"def upgrade() -> None:\n{body}\n\n\ndef downgrade() -> None:\n    pass\n"
-    )
+    title = f"{title}\n\nRevision ID: {revision}\n"
+    return revision_text(revision, down or None, "\n".join(operations or ("pass",)), title=title)
 
 
 class ReleaseScene:

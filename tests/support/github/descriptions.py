@@ -13,8 +13,6 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-__all__ = ["UnavailableError", "description_file", "graphql_schema", "webhook_examples", "webhook_schema"]
-
 OPENAPI = "@octokit/openapi@23.0.2"
 GRAPHQL = "@octokit/graphql-schema@15.26.1"
 EXAMPLES = "@octokit/webhooks-examples@7.6.1"

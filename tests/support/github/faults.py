@@ -10,8 +10,6 @@ from enum import Enum
 
 import pytest
 
-__all__ = ["HANGS", "Fault", "Kind", "without_waiting"]
-
 HANGS = b"*hangs*"
 """What a double sends in place of an answer that does not come in time."""
 

@@ -12,8 +12,6 @@ from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
-__all__ = ["Description", "MismatchError"]
-
 _HOME = "urn:github-openapi"
 
 KNOWN_DIFFERENCES = {

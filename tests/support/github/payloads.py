@@ -10,8 +10,6 @@ from tests.support.github.store import Signature
 from tests.support.github.things import Comment, Event, Label, Pull, Repo, Review, Status, Team, User
 from tests.support.github.world import World
 
-__all__ = ["Payloads"]
-
 
 class Payloads:
     """Payloads of one world, with URLs below the server's."""

@@ -17,8 +17,6 @@ from tests.support.github.openapi import Description
 from tests.support.github.server import GitHubDouble
 from tests.support.github.world import World
 
-__all__ = ["CACHE", "TRIED", "Double", "Tried"]
-
 Double = Callable[[World], GitHubDouble]
 
 

@@ -13,8 +13,6 @@ from tests.support.github.permissions import Need
 from tests.support.github.things import Pull, Repo, User
 from tests.support.github.world import World
 
-__all__ = ["ROUTES", "Call", "Handler", "RefusalError", "Response", "Route", "find_route", "known", "route"]
-
 
 class RefusalError(Exception):
     """An answer with an error status."""

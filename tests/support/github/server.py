@@ -19,8 +19,6 @@ from tests.support.github.routing import Call, RefusalError, Response, find_rout
 from tests.support.github.world import World
 from tests.support.http import Double, Handler
 
-__all__ = ["GitHubDouble", "Served"]
-
 assert routes.LOADED
 
 

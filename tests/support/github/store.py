@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["CommitInfo", "Entry", "GitStore", "Signature", "TagInfo"]
-
-
 _READING = ("cat-file", "rev-parse", "for-each-ref", "merge-base", "rev-list", "ls-tree", "diff", "diff-tree")
 _SHA = re.compile(r"[0-9a-f]{40}")
 

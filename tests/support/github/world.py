@@ -16,8 +16,6 @@ from tests.support.github.permissions import App, Grant
 from tests.support.github.store import GitStore, Signature
 from tests.support.github.things import BOT, Comment, Event, Label, Pull, Repo, Review, Status, Team, User
 
-__all__ = ["World", "copied"]
-
 T = TypeVar("T")
 
 
