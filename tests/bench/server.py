@@ -35,18 +35,11 @@ class PlainServer:
 
     def psql(self, database: str, sql: str) -> None:
         """Run SQL by psql."""
-        command: list[str | Path] = [
-            self.tools / "psql",
-            "-qX",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            self.socket,
-            "-U",
-            "postgres",
-        ]
+        options = ["-qX", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]
+        command: list[str | Path] = [self.tools / "psql", *options]
+        output = subprocess.DEVNULL
         subprocess.run(
-            [*command, database], input=sql.encode(), stdout=subprocess.DEVNULL, check=True, **self.user
+            [*command, self.socket, database], input=sql.encode(), stdout=output, check=True, **self.user
         )
 
     def url(self, database: str) -> str:
@@ -64,23 +57,8 @@ def plain_server(tools: Path, base: str | None = None) -> Iterator[PlainServer]:
     if user:
         shutil.chown(directory, "nobody", "nogroup")
     data = directory / "data"
-    subprocess.run(
-        [
-            tools / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "--auth=trust",
-            "--no-sync",
-            "--no-locale",
-            "-E",
-            "UTF8",
-        ],
-        stdout=subprocess.DEVNULL,
-        check=True,
-        **user,
-    )
+    options = ["-U", "postgres", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8"]
+    subprocess.run([tools / "initdb", "-D", data, *options], stdout=subprocess.DEVNULL, check=True, **user)
     server = subprocess.Popen(
         [tools / "postgres", "-D", data, "-k", directory, "-h", "", "-F"],
         stdout=subprocess.DEVNULL,

@@ -29,15 +29,7 @@ def tree(root: Path, prefix: str = "") -> dict[str, str | bytes | None]:
 
 
 class Change:
-    """The example change in sdm_schemas, and the example tree in consdb.
-
-    Parameters
-    ----------
-    workflows
-        GitHub.
-    files
-        Schema files that change; all of the example by default.
-    """
+    """The example change in sdm_schemas, or some `files` of it, and the example tree in consdb."""
 
     def __init__(self, workflows: Workflows, *files: str, title: str = "DM-1: Wind") -> None:
         self.workflows, self.world = workflows, workflows.world

@@ -45,19 +45,7 @@ LIMIT = 240
 
 @dataclass(frozen=True)
 class Kit:
-    """What all runs share.
-
-    Attributes
-    ----------
-    own
-        A copy of the project's code, which stands for its repository on GitHub.
-    tools
-        Folder with `act` and `uv`, and nothing of this project.
-    cache
-        Folder in which act keeps what runners keep; the installed command line is in it already.
-    install_seconds
-        How long the installation took.
-    """
+    """What all runs share: a copy of the project, `act` and `uv`, and what runners keep in their cache."""
 
     own: Path
     tools: Path
@@ -95,19 +83,7 @@ class Kit:
 
 @dataclass
 class Run:
-    """What a run did.
-
-    Attributes
-    ----------
-    ok
-        Whether the workflow as a whole was green.
-    jobs
-        How each job ended, by its name.
-    log
-        Everything that was printed.
-    checkouts
-        What was checked out, and for which repositories tokens were made.
-    """
+    """What a run did; `checkouts` has what was checked out, and for which repositories tokens were made."""
 
     ok: bool
     jobs: dict[str, str]
@@ -117,17 +93,7 @@ class Run:
 
 
 class Workflows:
-    """One GitHub with its runners.
-
-    Parameters
-    ----------
-    kit
-        What all runs share.
-    folder
-        A folder of its own.
-    world, double
-        GitHub.
-    """
+    """One GitHub with its runners."""
 
     def __init__(
         self, kit: Kit, folder: Path, world: World, double: GitHubDouble, tell: Callable[[str, object], None]
@@ -166,18 +132,8 @@ class Workflows:
     ) -> Run:
         """Run a caller of `examples/` as it stands, in a repository, on an event.
 
-        Parameters
-        ----------
-        caller
-            Its file below ``examples``.
-        repository
-            Where it runs.
-        event, payload
-            The event.
-        spoil
-            A shell command that changes each artifact on its way; the folder is ``$1``.
-        stranger
-            An account whose event comes without secrets and with a token that only reads.
+        `spoil` is a shell command that changes each artifact, in the folder ``$1``; the event of a `stranger`
+        comes without secrets and with a token that only reads.
         """
         place = self._caller(caller, repository)
         secrets = {"GITHUB_TOKEN": TOKEN} if stranger else self.secrets

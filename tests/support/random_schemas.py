@@ -372,25 +372,9 @@ def edit_refer(draw: st.DrawFn, data: Data, each: Data) -> None:
             return
 
 
-EDITS = (
-    edit_add,
-    edit_drop,
-    edit_rename,
-    edit_swap,
-    edit_retype,
-    edit_comment,
-    edit_nullable,
-    edit_default,
-    edit_check,
-    edit_constraint,
-    edit_unique,
-    edit_key,
-    edit_index,
-    edit_drop_table,
-    edit_new_table,
-    edit_rename_table,
-    edit_refer,
-)
+EDITS: list[Callable[[st.DrawFn, Data, Data], None]] = [
+    value for name, value in list(globals().items()) if name.startswith("edit_")
+]
 
 
 @st.composite

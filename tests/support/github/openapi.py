@@ -34,13 +34,7 @@ class _Operation:
 
 
 class Description:
-    """GitHub's description, ready to validate with.
-
-    Parameters
-    ----------
-    path
-        The file ``api.github.com.json``.
-    """
+    """GitHub's description, from the file ``api.github.com.json``."""
 
     def __init__(self, path: Path) -> None:
         self._document: dict[str, Any] = json.loads(path.read_text())
@@ -99,14 +93,14 @@ class Description:
     def _fill(self, schema: dict[str, Any], value: Any) -> None:
         """Add the missing required members."""
         schema = self._plain(schema)
-        for part in schema.get("allOf", ()):
-            self._fill(part, value)
         if alternatives := [self._plain(item) for key in ("anyOf", "oneOf") for item in schema.get(key, ())]:
             known = set(value) if isinstance(value, dict) else set()
-            fits = [
-                (len(known.intersection(item.get("properties", ()))), -len(item.get("required", ())))
-                for item in alternatives
-            ]
+            fits = []
+            for item in alternatives:
+                shared = known.intersection(item.get("properties", ()))
+                enums = {name: self._plain(item["properties"][name]).get("enum") for name in shared}
+                wrong = [name for name, enum in enums.items() if enum and value[name] not in enum]
+                fits.append((-len(wrong), len(shared), -len(item.get("required", ()))))
             self._fill(alternatives[fits.index(max(fits))], value)
         if isinstance(value, list):
             for item in value:
@@ -126,17 +120,29 @@ class Description:
             return None
         if "enum" in schema:
             return schema["enum"][0]
-        for inner in ("allOf", "anyOf", "oneOf"):
+        for inner in ("anyOf", "oneOf"):
             if inner in schema:
                 return self._blank(schema[inner][0])
-        blanks = {"integer": 0, "number": 0, "boolean": False, "array": [], "string": ""}
+        blanks = {
+            "integer": schema.get("minimum", 0),
+            "number": 0,
+            "boolean": False,
+            "array": [],
+            "string": "",
+        }
         strings = {"uri": "https://example.org", "date-time": "2026-01-01T00:00:00Z"}
         blank = strings.get(schema.get("format", "")) or blanks.get(schema.get("type", "object"), {})
         return copy.copy(blank)
 
     def _plain(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Resolve a reference, and put the parts of one schema together."""
         while "$ref" in schema:
             schema = self._resolve(schema["$ref"].removeprefix("#"))
+        parts = [self._plain(part) for part in schema.get("allOf", ())]
+        for part in parts:
+            properties = {**schema.get("properties", {}), **part.get("properties", {})}
+            required = [*schema.get("required", ()), *part.get("required", ())]
+            schema = {**part, **schema, "properties": properties, "required": required}
         return schema
 
     def _operation(self, method: str, template: str) -> _Operation:
