@@ -266,11 +266,11 @@ class Bench:
         """Return the baseline; it writes into a tree of its own."""
         copy = shutil.copytree(tree or self.tree, self._next(), symlinks=True)
         where: list[str | Path] = ["--tools", self.tools, "--tree", copy, "--schemas", schemas]
-        return [sys.executable, HERE / "peer.py", *where, *sections]
+        return [sys.executable, HERE / "server.py", "peer", *where, *sections]
 
     def floor(self, *sql: Path) -> Command:
         """Return a server and the SQL through psql."""
-        return [sys.executable, HERE / "floor.py", "--tools", self.tools, *sql]
+        return [sys.executable, HERE / "server.py", "floor", "--tools", self.tools, *sql]
 
     def history_sql(self, sections: Sequence[str]) -> list[Path]:
         """Render the history of each section, and the new revision, as SQL."""
