@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from tests.support.github import GitHubDouble, World
+from tests.support.github.things import Pull, Repo
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).with_name("stand_ins")
@@ -90,6 +91,11 @@ class Run:
     log: str
     checkouts: list[str]
     seconds: float
+
+    def passed(self) -> Run:
+        """Assert that the workflow as a whole was green."""
+        assert self.ok, self.log
+        return self
 
 
 class Workflows:
@@ -254,6 +260,14 @@ class Workflows:
             subprocess.run([*git, "remote", "add", "origin", url], check=True)
         subprocess.run([*git, "add", "-A"], check=True)
         subprocess.run([*git, "commit", "-qm", "Workflows"], check=True)
+
+
+def pull_event(repo: Repo, pull: Pull, action: str, *, source: str = "", **more: Any) -> dict[str, Any]:
+    """Return the payload of an event of a pull request, by default from the repository itself."""
+    head = {"sha": repo.head(pull), "ref": pull.branch, "repo": {"full_name": source or repo.full_name}}
+    labels = [{"name": name} for name in pull.labels]
+    shown = {"number": pull.number, "head": head, "base": {"ref": "main"}, "labels": labels}
+    return {"action": action, "number": pull.number, "pull_request": shown, **more}
 
 
 def pins(folder: Path = ROOT) -> list[str]:
