@@ -111,10 +111,7 @@ class Workflows:
         self.double = double
         self.runs: list[Run] = []
         self.events: list[str] = []
-        self.variables = {
-            "CONSDB_APP_CLIENT_ID": "Iv1.double",
-            "CONSDB_RELEASE_APP_CLIENT_ID": "Iv1.release",
-        }
+        self.variables = {"CONSDB_APP_CLIENT_ID": "Iv1.double", "CONSDB_RELEASE_APP_CLIENT_ID": "Iv1.release"}
         self.secrets = {
             "GITHUB_TOKEN": TOKEN,
             "CONSDB_APP_PRIVATE_KEY": APP_KEY,

@@ -143,10 +143,7 @@ class Site:
         self.world.commit(self.consdb, "main", {"README.md": f"{tag}\n"}, message="Begin")
         branch = f"tickets/DM-9{tag.replace('.', '')}"
         self.world.commit(
-            self.consdb,
-            branch,
-            {f"notes/{tag}.md": "x\n", **(files or {})},
-            onto=self.consdb.tip("main"),
+            self.consdb, branch, {f"notes/{tag}.md": "x\n", **(files or {})}, onto=self.consdb.tip("main")
         )
         pull = self.world.open_pull(self.consdb, branch, title=f"DM-9: What {tag} <brings> @everyone")
         sha = self.world.merge(self.consdb, pull)

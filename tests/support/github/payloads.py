@@ -61,12 +61,7 @@ class Payloads:
         }
 
     def label(self, repo: Repo, label: Label) -> dict[str, Any]:
-        return {
-            "id": label.id,
-            "name": label.name,
-            "description": label.description,
-            "color": label.color,
-        }
+        return {"id": label.id, "name": label.name, "description": label.description, "color": label.color}
 
     def pull_simple(self, repo: Repo, pull: Pull) -> dict[str, Any]:
         """Return a pull request as lists show it."""
