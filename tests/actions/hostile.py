@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["CANARY", "TEXTS"]
-
 CANARY = "PWNED"
 """Part of the name of every file that a text would make if it were run."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +64,11 @@ class Runner:
         assert code in (0, 1, 2), printed.err
         self.check(printed.out, printed.err, output.read_text(), summary.read_text())
         return code
+
+    def publish(self, scene: MigrationScene, result: Path) -> int:
+        """Publish the result of a job, on the event of the label."""
+        arguments = ("--event-name", "pull_request", "--generated-for", scene.head, "--result", str(result))
+        return self.run("migrations", "publish", *arguments, event=pull_event(1))
 
     def check(self, out: str, err: str, output: str, summary: str) -> None:
         assert not list(self.folder.rglob(f"*{CANARY}*")), "something was run"
@@ -150,11 +154,7 @@ def test_s1_a_branch_that_is_a_command(world: World, runner: Runner) -> None:
         runner.double.world = scene.world
         assert runner.run("migrations", "source", "--event-name", "pull_request", event=pull_event(1)) == 0
         result = write_result(runner.folder.parent / "result", outcome_of(generated()))
-        arguments = ("--generated-for", scene.head, "--result", str(result))
-        event = pull_event(1)
-        assert (
-            runner.run("migrations", "publish", "--event-name", "pull_request", *arguments, event=event) == 0
-        )
+        assert runner.publish(scene, result) == 0
         assert scene.migration.branch == "tickets/DM-1-migration"
 
 
@@ -173,8 +173,7 @@ def test_s5_words_of_schemas_in_pull_requests_and_comments(world: World, runner:
             decisions=(text,),
         )
         write_result(result, outcome_of(section))
-        arguments = ("--generated-for", scene.head, "--result", str(result))
-        runner.run("migrations", "publish", "--event-name", "pull_request", *arguments, event=pull_event(1))
+        runner.publish(scene, result)
         harmless(scene.migration.body or "")
         harmless(scene.comments[0].body)
 
@@ -184,19 +183,9 @@ def test_s4_what_a_failed_generator_printed(world: World, runner: Runner) -> Non
     for text in TEXTS:
         log = f"Bad input: {text}\n{text}\nauthorization: bearer {TOKEN}\nhttps://x:{TOKEN}@github.com/\n"
         result = write_result(runner.folder.parent / "result", None, log=log)
-        arguments = ("--generated-for", scene.head, "--result", str(result))
-        code = runner.run(
-            "migrations", "publish", "--event-name", "pull_request", *arguments, event=pull_event(1)
-        )
-        assert code == 1
+        assert runner.publish(scene, result) == 1
         assert TOKEN not in scene.comments[0].body
         harmless(scene.comments[0].body)
-
-
-def _reports(folder: Path, spoil: Callable[[dict[str, Any]], None]) -> None:
-    data = json.loads((folder / "report.json").read_text())
-    spoil(data)
-    (folder / "report.json").write_text(json.dumps(data))
 
 
 def test_s3_what_an_artifact_may_claim(world: World, runner: Runner) -> None:
@@ -206,16 +195,10 @@ def test_s3_what_an_artifact_may_claim(world: World, runner: Runner) -> None:
         for field in ("path", "name", "schema", "revision", "down_revision", "source"):
             result = write_result(runner.folder.parent / "result", outcome_of(generated()))
 
-            def spoil(data: dict[str, Any], field: str = field, text: str = text) -> None:
-                data["sections"][0][field] = text
-
-            _reports(result, spoil)
-            arguments = ("--generated-for", scene.head, "--result", str(result))
-            event = pull_event(1)
-            code = runner.run(
-                "migrations", "publish", "--event-name", "pull_request", *arguments, event=event
-            )
-            assert code in (1, 2)
+            data = json.loads((result / "report.json").read_text())
+            data["sections"][0][field] = text
+            (result / "report.json").write_text(json.dumps(data))
+            assert runner.publish(scene, result) in (1, 2)
     assert not scene.target.pulls
     assert not scene.comments
 
@@ -303,9 +286,4 @@ def test_s2_a_schema_file_that_is_a_link(runner: Runner) -> None:
     secret.write_text(f"password: {TOKEN}\nname: cdb_latiss\n")
     (runner.folder / "cdb_latiss.yaml").symlink_to(secret)
     runner.run("migrations", "preview", str(runner.folder), str(runner.folder))
-    runner.run(
-        "migrations",
-        "preview",
-        str(runner.folder / "cdb_latiss.yaml"),
-        str(runner.folder / "cdb_latiss.yaml"),
-    )
+    runner.run("migrations", "preview", *[str(runner.folder / "cdb_latiss.yaml")] * 2)

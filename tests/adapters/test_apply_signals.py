@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from consdb_actions.adapters.postgres import ScratchServer, connect
-from tests.support.site_tree import BEFORE, SiteTree, database
+from tests.support.trees import BEFORE, SiteTree, database
 from tests.support.waiting import PATIENCE, until
 
 PROGRAM = Path(__file__).parents[1] / "support" / "in_sight.py"

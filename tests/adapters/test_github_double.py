@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from tests.support.github import GitHubDouble, TestClock, World
+from tests.support.github import Description, GitHubDouble, MismatchError, TestClock, World
 from tests.support.github.plugin import Double
 
 REPO = "lsst-dm/consdb"
@@ -167,3 +167,14 @@ def test_user_null_is_held_to_be_a_known_difference(place: Place) -> None:
     assert place.github.get(f"{ROOT}/pulls/1")["user"] is None
     assert place.github.items(f"{ROOT}/pulls/1/reviews")[0]["user"] is None
     assert place.github.items(f"{ROOT}/issues/1/timeline")[0]["actor"] is None
+
+
+def test_an_answer_is_completed_and_a_wrong_one_is_found(github_description: Description | None) -> None:
+    if github_description is None:
+        pytest.skip("GitHub's description is not at hand")
+    call = ("GET", "/repos/{owner}/{repo}/labels/{name}", 200)
+    label: dict[str, Any] = {"id": 1, "name": "x", "color": "ededed", "description": None}
+    github_description.check_response(*call, label)
+    assert (label["id"], label["default"]) == (1, False)
+    with pytest.raises(MismatchError):
+        github_description.check_response(*call, {**label, "id": "one"})

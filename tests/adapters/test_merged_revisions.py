@@ -6,8 +6,8 @@ import pytest
 
 from consdb_actions.adapters.revisions import Changes, revision_changes, revision_id
 from consdb_actions.errors import InputError
-from tests.support.lint_tree import LintTree
 from tests.support.repository import Repository
+from tests.support.trees import LintTree
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.report.rehearsal import render_markdown, render_text
 from consdb_actions.report.runbook import render_markdown as render_runbook
 from tests.support.reports import checked
-from tests.support.site_tree import BEFORE, SiteTree
+from tests.support.trees import BEFORE, SiteTree
 
 VIEW = (
     "CREATE VIEW cdb_latiss.visit1 AS SELECT exposure_id AS visit_id, day_obs, seq_num, band{} "

@@ -19,7 +19,7 @@ from consdb_actions.adapters.tree import changed_sections, read_tree
 from consdb_actions.adapters.yaml_tree import MAX_BYTES
 from tests.adapters.test_felis import ddl
 from tests.support.repository import Repository
-from tests.support.workbench import MIGRATIONS
+from tests.support.trees import MIGRATIONS
 
 OTHER = """
 name: weather

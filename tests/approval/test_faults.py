@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,6 +17,8 @@ from tests.approval.flow import run
 from tests.support.approvals import REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import TRIED
+from tests.support.github.trials import At, faults_at, tried
+from tests.support.github.world import copied
 
 OURS = "github-actions[bot]"
 
@@ -52,64 +52,26 @@ FINDING: dict[str, Callable[[Scene, GitHub], list[int]]] = {
 }
 """How a run finds out which pull requests are meant; each is a flow of its own."""
 
-QUICK = ([Kind.SECONDARY], [Kind.INTERNAL], [Kind.DONE_THEN_RESET])
+QUICK = {"once": [Kind.SECONDARY], "lasting": [Kind.INTERNAL], "after": [Kind.DONE_THEN_RESET]}
 """Faults that pass by themselves, that last, and that come after the action."""
 
-ALL = (
-    [
-        *QUICK[0],
-        Kind.TIMEOUT,
-        Kind.INTERNAL,
-        Kind.BAD_GATEWAY,
-        Kind.RESET,
-        Kind.TOO_MANY,
-        Kind.CONFLICT,
-        Kind.GARBLED,
+ALL = {
+    "once": [
+        *(*QUICK["once"], Kind.TIMEOUT, Kind.INTERNAL, Kind.BAD_GATEWAY, Kind.RESET, Kind.TOO_MANY),
+        *(Kind.CONFLICT, Kind.GARBLED),
     ],
-    [
-        *QUICK[1],
-        Kind.INVALID,
-        Kind.BAD_GATEWAY,
-        Kind.UNAVAILABLE,
-        Kind.RESET,
-        Kind.SECONDARY,
-        Kind.TOO_MANY,
-        Kind.PRIMARY,
-        Kind.CONFLICT,
-        Kind.FORBIDDEN,
+    "lasting": [
+        *(*QUICK["lasting"], Kind.INVALID, Kind.BAD_GATEWAY, Kind.UNAVAILABLE, Kind.RESET, Kind.SECONDARY),
+        *(Kind.TOO_MANY, Kind.PRIMARY, Kind.CONFLICT, Kind.FORBIDDEN),
     ],
-    [*QUICK[2], Kind.DONE_THEN_502, Kind.GARBLED],
-)
+    "after": [*QUICK["after"], Kind.DONE_THEN_502, Kind.GARBLED],
+}
 
 
-@dataclass(frozen=True)
-class At:
-    """A call of the undisturbed run: its method and target, and how many equal ones came before."""
-
-    method: str
-    target: str
-    before: int
-
-
-def copy_of(scene: Scene) -> Scene:
-    """Return the same scene in a world of its own; nothing in these flows writes git."""
-    twin = Scene.__new__(Scene)
-    twin.__dict__.update(scene.__dict__)
-    twin.world = scene.world.copy()
-    twin.repo = twin.world.repos[scene.repo.full_name]
-    twin.pull = twin.repo.pulls[scene.pull.number]
-    return twin
-
-
-def calls_of(double: GitHubDouble) -> list[At]:
-    """List the calls that a double served."""
-    seen: Counter[tuple[str, str]] = Counter()
-    calls = []
-    for call in double.log:
-        key = (call.method, call.target)
-        calls.append(At(*key, seen[key]))
-        seen[key] += 1
-    return calls
+def shown(scene: Scene) -> dict[str, Any]:
+    """Return what people see, after nothing was done twice."""
+    assert twice(scene) == []
+    return scene.shown()
 
 
 def twice(scene: Scene) -> list[str]:
@@ -130,49 +92,20 @@ def twice(scene: Scene) -> list[str]:
     return found + [f"request {person}" for person, count in Counter(asked).items() if count > 1]
 
 
-def attempts(kinds: tuple[list[Kind], list[Kind], list[Kind]], call: At) -> list[Fault]:
-    """Make the faults to try at a call."""
-    where: dict[str, Any] = {"method": call.method, "target": call.target, "skip": call.before}
-    passing, lasting, after = kinds
-    faults = [Fault(kind, **where) for kind in passing]
-    faults += [Fault(kind, times=ATTEMPTS, **where) for kind in lasting]
-    if call.method != "GET":
-        faults += [Fault(kind, times=times, **where) for kind in after for times in (1, ATTEMPTS)]
-    return faults
-
-
-def tried(world: World, flow: str, *, every: bool) -> int:
-    """Try every fault at every call of a flow, or at each call the next; return how many there were."""
+def faults_of(flow: str, world: World, *, every: bool) -> int:
+    """Try every fault at every call of a flow, or at each call the next; nothing here writes git."""
     scene = FLOWS[flow](world)
-    undisturbed = copy_of(scene)
-    count = 0
-    with GitHubDouble(undisturbed.world) as double:
-        run(undisturbed, double)
-        calls = calls_of(double)
-        expected = undisturbed.shown()
-        assert twice(undisturbed) == []
-        for number, call in enumerate(calls):
-            faults = attempts(ALL if every else QUICK, call)
-            for fault in faults if every else [faults[number % len(faults)]]:
-                twin = copy_of(scene)
-                double.world, double.faults = twin.world, [fault]
-                with contextlib.suppress(GitHubError):
-                    run(twin, double)
-                assert fault.hits, (call, fault)
-                double.faults = []
-                run(twin, double)
-                assert twin.shown() == expected, (call, fault)
-                assert twice(twin) == [], (call, fault)
-                count += 1
-        double.world = scene.world
-        run(scene, double)
-    TRIED.faults[f"approvals sync, {flow}"] = TRIED.faults.get(f"approvals sync, {flow}", 0) + count
-    return count
+
+    def faults(call: At) -> list[Fault]:
+        found = list(faults_at(call, **(ALL if every else QUICK)))
+        return found if every else [found[call.place % len(found)]]
+
+    return tried(f"approvals sync, {flow}", scene, lambda name: copied(scene, world), run, shown, faults)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_a_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
-    assert tried(world, flow, every=False) > 30
+    assert faults_of(flow, world, every=False) > 30
 
 
 @pytest.mark.parametrize("flow", FINDING)
@@ -198,4 +131,4 @@ def test_f1_a_fault_while_finding_the_pull_requests(world: World, flow: str, kin
 @pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_every_kind_of_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
-    assert tried(world, flow, every=True) > 600
+    assert faults_of(flow, world, every=True) > 600

@@ -73,11 +73,7 @@ def main() -> int:
     parser.add_argument("--sdm-schemas", type=Path, help="git directory of sdm_schemas")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path("docs/bench"))
-    parser.add_argument(
-        "--only",
-        default="",
-        help="only measurements whose name has this word; what is known of the others is kept",
-    )
+    parser.add_argument("--only", default="", help="only measurements with this word; others are kept")
     arguments = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling again each time would drown everything
     tools = find_tools()
@@ -87,9 +83,7 @@ def main() -> int:
         place = Path(name)
         place.chmod(0o755)
         bench = Bench(place, tools, arguments.repeats, arguments.only)
-        rows += bench.small_commands()
-        rows += bench.all_sections()
-        rows += bench.one_section()
+        rows += [*bench.small_commands(), *bench.all_sections(), *bench.one_section()]
         if arguments.consdb and arguments.sdm_schemas:
             rows += bench.real(arguments.consdb, arguments.sdm_schemas)
         grown += bench.growth()
@@ -119,19 +113,7 @@ def main() -> int:
 
 
 class Bench:
-    """The measurements.
-
-    Parameters
-    ----------
-    place
-        Directory to work in.
-    tools
-        Directory of Postgres's programs.
-    repeats
-        How often each process runs.
-    only
-        A word that the name of a measurement must have.
-    """
+    """The measurements in a directory; `only` is a word that a measurement's name must have."""
 
     def __init__(self, place: Path, tools: Path, repeats: int, only: str) -> None:
         self.place, self.tools, self.repeats, self.only = place, tools, repeats, only
@@ -284,11 +266,11 @@ class Bench:
         """Return the baseline; it writes into a tree of its own."""
         copy = shutil.copytree(tree or self.tree, self._next(), symlinks=True)
         where: list[str | Path] = ["--tools", self.tools, "--tree", copy, "--schemas", schemas]
-        return [sys.executable, HERE / "peer.py", *where, *sections]
+        return [sys.executable, HERE / "server.py", "peer", *where, *sections]
 
     def floor(self, *sql: Path) -> Command:
         """Return a server and the SQL through psql."""
-        return [sys.executable, HERE / "floor.py", "--tools", self.tools, *sql]
+        return [sys.executable, HERE / "server.py", "floor", "--tools", self.tools, *sql]
 
     def history_sql(self, sections: Sequence[str]) -> list[Path]:
         """Render the history of each section, and the new revision, as SQL."""

@@ -52,18 +52,10 @@ def multiply(data: Data, count: int) -> None:
     """Add tables with a key and some columns to the schema."""
     for number in range(count):
         name = f"more_{number}"
-        columns = [
-            {
-                "name": "key",
-                "@id": f"#{name}.key",
-                "datatype": "long",
-                "nullable": False,
-                "description": "Key.",
-            },
-            *(
-                {"name": f"v{i}", "@id": f"#{name}.v{i}", "datatype": "double", "description": "Value."}
-                for i in range(8)
-            ),
+        key: Data = {"name": "key", "@id": f"#{name}.key", "datatype": "long", "description": "Key."}
+        columns = [{**key, "nullable": False}] + [
+            {"name": f"v{i}", "@id": f"#{name}.v{i}", "datatype": "double", "description": "Value."}
+            for i in range(8)
         ]
         table = {"name": name, "@id": f"#{name}", "description": "One more.", "primaryKey": [f"#{name}.key"]}
         data["tables"].append({**table, "columns": columns})

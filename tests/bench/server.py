@@ -1,10 +1,20 @@
-"""A Postgres by Postgres's own tools, for the peer and the floor: initdb, postgres and psql."""
+"""What is measured against: a server by Postgres's own tools, and what is done on it without this project.
+
+    python tests/bench/server.py floor --tools DIR [SQL...]
+    python tests/bench/server.py peer --tools DIR --tree DIR --schemas DIR SECTION...
+
+Nobody can be faster than the floor: one server, and the SQL of every section through psql, each file in a
+database of its own. The peer does what consdb's own generator does, in the tree and without verifying: for
+each section a server in the temporary directory, `alembic upgrade head`, `alembic revision --autogenerate`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,18 +45,11 @@ class PlainServer:
 
     def psql(self, database: str, sql: str) -> None:
         """Run SQL by psql."""
-        command: list[str | Path] = [
-            self.tools / "psql",
-            "-qX",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            self.socket,
-            "-U",
-            "postgres",
-        ]
+        options = ["-qX", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]
+        command: list[str | Path] = [self.tools / "psql", *options]
+        output = subprocess.DEVNULL
         subprocess.run(
-            [*command, database], input=sql.encode(), stdout=subprocess.DEVNULL, check=True, **self.user
+            [*command, self.socket, database], input=sql.encode(), stdout=output, check=True, **self.user
         )
 
     def url(self, database: str) -> str:
@@ -64,23 +67,8 @@ def plain_server(tools: Path, base: str | None = None) -> Iterator[PlainServer]:
     if user:
         shutil.chown(directory, "nobody", "nogroup")
     data = directory / "data"
-    subprocess.run(
-        [
-            tools / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "--auth=trust",
-            "--no-sync",
-            "--no-locale",
-            "-E",
-            "UTF8",
-        ],
-        stdout=subprocess.DEVNULL,
-        check=True,
-        **user,
-    )
+    options = ["-U", "postgres", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8"]
+    subprocess.run([tools / "initdb", "-D", data, *options], stdout=subprocess.DEVNULL, check=True, **user)
     server = subprocess.Popen(
         [tools / "postgres", "-D", data, "-k", directory, "-h", "", "-F"],
         stdout=subprocess.DEVNULL,
@@ -98,3 +86,41 @@ def plain_server(tools: Path, base: str | None = None) -> Iterator[PlainServer]:
         server.terminate()
         server.wait()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def floor(tools: Path, files: list[Path]) -> None:
+    """Start the server and run the SQL."""
+    base = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with plain_server(tools, base) as server:
+        server.psql("postgres", "".join(f"CREATE ROLE {role};" for role in ROLES))
+        for number, path in enumerate(files):
+            server.psql("postgres", f"CREATE DATABASE d{number}")
+            server.psql(f"d{number}", SPOLY + path.read_text(encoding="utf-8"))
+
+
+def peer(tools: Path, tree: Path, schemas: Path, sections: list[str]) -> None:
+    """Generate each section in turn."""
+    for section in sections:
+        schema = section if section.startswith("efd_") else f"cdb_{section}"
+        with plain_server(tools) as server:
+            roles = "".join(f"CREATE ROLE {role};" for role in ROLES)
+            made = f"CREATE SCHEMA {schema.partition('_')[0]}; CREATE SCHEMA {schema};"
+            server.psql("postgres", f"{SPOLY}{roles} {made}")
+            variables = {"CONSDB_URL": server.url("postgres"), "SDM_SCHEMAS_DIR": str(schemas)}
+            for words in (["upgrade", "head"], ["revision", "--autogenerate", "-m", "bench"]):
+                command = [sys.executable, "-m", "alembic", "-n", section, *words]
+                environment = {**os.environ, **variables}
+                subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("floor", "peer"))
+    for option in ("--tools", "--tree", "--schemas"):
+        parser.add_argument(option, type=Path)
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_intermixed_args()
+    if given.what == "floor":
+        floor(given.tools, [Path(name) for name in given.names])
+    else:
+        peer(given.tools, given.tree, given.schemas, given.names)

@@ -23,8 +23,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
 def ground(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    github_double: Double,
+    connected: Double,
     registry_double: RegistryDouble,
     town: Town,
 ) -> Ground:
-    return Ground(tmp_path, monkeypatch, github_double, registry_double, town)
+    return Ground(tmp_path, monkeypatch, connected, registry_double, town)

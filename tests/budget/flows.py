@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock, connect
+from consdb_actions.adapters.github import connect
 from consdb_actions.cli import main
 from consdb_actions.commands.init import PROJECT
 from tests.support.approvals import REPOSITORY, TOKEN
@@ -23,12 +23,11 @@ from tests.support.budget_scene import (
     site,
 )
 from tests.support.github import GitHubDouble, Served, World
+from tests.support.github.plugin import Double
 from tests.support.migration_scene import LABEL, MigrationScene
 from tests.support.phalanx import PHALANX
 from tests.support.registry import RegistryDouble
 from tests.support.releases import REPOSITORY as CONSDB
-
-__all__ = ["AGAIN", "FAMILIES", "NOW", "Calls", "Family", "Ground"]
 
 AGAIN = ", again"
 NOW = ("--now", "2026-03-20")
@@ -64,7 +63,7 @@ class Ground:
 
     folder: Path
     patch: pytest.MonkeyPatch
-    make_double: Callable[[World], GitHubDouble]
+    connect: Double
     registry: RegistryDouble
     template: Town
     double: GitHubDouble | None = None
@@ -81,12 +80,7 @@ class Ground:
 
     def on(self, world: World) -> None:
         """Let the program talk to a world."""
-        self.double = self.make_double(world)
-        self.patch.setenv("GITHUB_TOKEN", TOKEN)
-        self.patch.setenv("GITHUB_API_URL", self.double.url)
-        time = [0.0]
-        self.patch.setattr(SystemClock, "now", lambda self: time[0])
-        self.patch.setattr(SystemClock, "sleep", lambda self, seconds: time.__setitem__(0, time[0] + seconds))
+        self.double = self.connect(world)
         self.patch.chdir(self.folder)
 
     def run(self, *args: str, code: int = 0) -> Calls:

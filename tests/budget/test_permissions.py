@@ -72,7 +72,7 @@ comes with that for pull requests.
 def calls(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    github_double: Double,
+    connected: Double,
     registry_double: RegistryDouble,
     town: Town,
 ) -> Calls:
@@ -81,7 +81,7 @@ def calls(
     for number, family in enumerate(FAMILIES):
         folder = tmp_path / str(number)
         folder.mkdir()
-        ground = Ground(folder, monkeypatch, github_double, registry_double, town)
+        ground = Ground(folder, monkeypatch, connected, registry_double, town)
         for name, measured in family.run(ground):
             flow = name.removesuffix(AGAIN).removesuffix(", after a push")
             for call in measured.served:

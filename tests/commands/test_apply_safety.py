@@ -23,7 +23,7 @@ from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.migration.rewrite.statements import Phase, SqlStatement
 from consdb_actions.process.apply_facts import locked_first
 from tests.commands.test_migrations_apply import NEW, Bench, MakeBench, bench, data_of
-from tests.support.site_tree import BEFORE
+from tests.support.trees import BEFORE
 
 __all__ = ["bench"]  # a fixture
 

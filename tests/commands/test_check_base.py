@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
-from tests.support.ground import SECTION, Ground, share_postgres
+from tests.support.trees import SECTION, Ground, share_postgres
 
 FOCUS = '  - name: focus\n    "@id": "#exposure.focus"\n    datatype: int\n    description: Focus.\n'
 ADD = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
-from tests.support.ground import SECTION, Ground, refuse_postgres, share_postgres
+from tests.support.trees import SECTION, Ground, refuse_postgres, share_postgres
 
 NOTHING = "def upgrade() -> None:\n    pass\n\n\ndef downgrade() -> None:\n    pass\n"
 ADDRESS = "postgresql://u:s3cret@127.0.0.1:1/x"

@@ -5,35 +5,27 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock
-from consdb_actions.cli import main
 from consdb_actions.deploy.drift import TagDrift
 from consdb_actions.report.deploy import Shown
 from tests.support.github import Fault, GitHubDouble, Kind, World
-from tests.support.github.plugin import Double
+from tests.support.github.plugin import Double, Run
 from tests.support.phalanx import PHALANX, TOKEN, Site, consdb_file, files_of, tap_file
 from tests.support.registry import RegistryDouble
 from tests.support.reports import checked
 
-Run = Callable[..., tuple[int, str, str]]
 NOW = ("--now", "2026-06-10T12:00:00Z")
 SUMMIT = ("--stage", "summit", "--tag", "26.6.2", "--ticket", "DM-1", *NOW)
 STANDS = ("--stage", "test-stands", "--tag", "26.6.2", "--ticket", "DM-1", *NOW)
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*args: str) -> tuple[int, str, str]:
-        code = main(["deploy", *args])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def run(command: Run) -> Run:
+    return partial(command, "deploy")
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +40,10 @@ def site(template: Site, tmp_path: Path, registry_double: RegistryDouble) -> Sit
 
 @pytest.fixture
 def double(
-    site: Site, github_double: Double, registry_double: RegistryDouble, monkeypatch: pytest.MonkeyPatch
+    site: Site, connected: Double, registry_double: RegistryDouble, monkeypatch: pytest.MonkeyPatch
 ) -> GitHubDouble:
-    made = github_double(site.world)
-    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    monkeypatch.setenv("GITHUB_API_URL", made.url)
     monkeypatch.setenv("CONSDB_REGISTRY_URL", registry_double.url)
-    time = [0.0]
-    monkeypatch.setattr(SystemClock, "now", lambda self: time[0])
-    monkeypatch.setattr(SystemClock, "sleep", lambda self, seconds: time.__setitem__(0, time[0] + seconds))
-    return made
+    return connected(site.world)
 
 
 def test_open_then_again_then_refused(run: Run, double: GitHubDouble, site: Site) -> None:

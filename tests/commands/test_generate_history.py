@@ -10,8 +10,8 @@ import pytest
 from consdb_actions.adapters.autogenerate.simulation import check_history, check_merged
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.errors import InputError
-from tests.support.ground import SECTION, Ground
 from tests.support.repository import Repository
+from tests.support.trees import SECTION, Ground
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
-from tests.support.ground import Ground, refuse_postgres, share_postgres
 from tests.support.repository import Repository
+from tests.support.trees import Ground, refuse_postgres, share_postgres
 
 Prepare = Callable[[Ground], object]
 NOTHING = "def upgrade() -> None:\n    pass\n\n\ndef downgrade() -> None:\n    pass\n"

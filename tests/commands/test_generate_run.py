@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.forms import json_schema
 from consdb_actions.migration.outcome import RunOutcome
-from tests.support.ground import SECTION, Ground, share_postgres
+from tests.support.trees import SECTION, Ground, share_postgres
 from tests.support.waiting import PATIENCE
 
 DATE = ("--date", "2026-05-14T16:00:00Z")

@@ -22,7 +22,7 @@ from consdb_actions.lint.state import Name
 from consdb_actions.process.apply_facts import ApplyOutcome, TableLock
 from tests.support.reports import checked
 from tests.support.repository import Repository
-from tests.support.site_tree import BEFORE, SiteTree, database
+from tests.support.trees import BEFORE, SiteTree, database
 
 ADD = (
     """DROP VIEW cdb_latiss.visit1; ALTER TABLE cdb_latiss.exposure ADD airmass double precision;

@@ -10,9 +10,9 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.lint.finding import LintResult
-from tests.support.lint_tree import LintTree
 from tests.support.reports import checked
 from tests.support.repository import Repository
+from tests.support.trees import LintTree
 
 DROP = 'op.drop_column("exposure", "note", schema="cdb_demo")'
 BACK = 'op.add_column("exposure", sa.Column("note", sa.TEXT()), schema="cdb_demo")'

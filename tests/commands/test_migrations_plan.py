@@ -9,9 +9,9 @@ import pytest
 
 from consdb_actions.cli import main
 from consdb_actions.commands.migrations_plan import SectionMatrix
-from tests.support.ground import Ground
 from tests.support.reports import checked
 from tests.support.repository import Repository
+from tests.support.trees import Ground
 
 
 @pytest.fixture

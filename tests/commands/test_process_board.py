@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock
 from consdb_actions.cli import main
 from consdb_actions.forms import as_json
 from tests.support.approvals import REPOSITORY, TOKEN, schema_yaml
 from tests.support.board_scene import facts
 from tests.support.github import Fault, GitHubDouble, Kind, World
-from tests.support.github.plugin import Double
+from tests.support.github.plugin import Double, Run
 from tests.support.page import Node, parse
 from tests.support.process import PHALANX, Way
 from tests.support.repository import Repository
 
-Run = Callable[..., tuple[int, str, str]]
 NOW = ("--now", "2026-03-20T12:00:00Z")
 OTHER = "python/lsst/sdm/schemas/cdb_lsstcam.yaml"
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = main(["process", "board", "--output", "out", *args])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return partial(command, "process", "board", "--output", "out")
 
 
 @pytest.fixture
@@ -52,15 +44,9 @@ def way(tmp_path: Path) -> Way:
 
 
 @pytest.fixture
-def double(way: Way, github_double: Double, monkeypatch: pytest.MonkeyPatch) -> GitHubDouble:
-    made = github_double(way.world)
-    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    monkeypatch.setenv("GITHUB_API_URL", made.url)
+def double(way: Way, connected: Double, monkeypatch: pytest.MonkeyPatch) -> GitHubDouble:
     monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
-    time = [0.0]
-    monkeypatch.setattr(SystemClock, "now", lambda self: time[0])
-    monkeypatch.setattr(SystemClock, "sleep", lambda self, seconds: time.__setitem__(0, time[0] + seconds))
-    return made
+    return connected(way.world)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from consdb_actions.cli import main
 from tests.support.repository import Repository
-from tests.support.site_tree import BEFORE, SiteTree
+from tests.support.trees import BEFORE, SiteTree
 
 COLUMN = ("ALTER TABLE cdb_latiss.exposure ADD a int", "ALTER TABLE cdb_latiss.exposure DROP a")
 

@@ -11,8 +11,6 @@ from tests.e2e.workflows import Kit, Workflows
 from tests.support.github import World
 from tests.support.github.plugin import Double
 
-__all__: list[str] = []
-
 HEAD = ["scenario", "events", "API calls", "faults tried", "seconds"]
 TABLE: list[list[str]] = []
 FIGURES: dict[str, str] = {}

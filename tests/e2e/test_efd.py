@@ -9,7 +9,7 @@ import pytest
 from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS
 from consdb_actions.approval.comment import MARKER
 from tests.e2e.test_migrate import LABEL, tree
-from tests.e2e.workflows import ROOT, TARGET, Run, Workflows
+from tests.e2e.workflows import ROOT, TARGET, Run, Workflows, pull_event
 
 pytestmark = pytest.mark.e2e
 
@@ -55,9 +55,7 @@ def test_p9_a_label_in_consdb_becomes_a_pull_request_to_that_branch(workflows: W
     world.add_label(repo, pull, LABEL, "author")
 
     def event(action: str, **more: Any) -> Run:
-        head = {"sha": repo.head(pull), "ref": pull.branch, "repo": {"full_name": TARGET}}
-        seen = {"number": 1, "head": head, "base": {"ref": "main"}, "labels": [{"name": LABEL}]}
-        payload = {"action": action, "number": 1, "pull_request": seen, **more}
+        payload = pull_event(repo, pull, action, **more)
         return workflows.run("consdb/consdb-efd.yaml", TARGET, "pull_request", payload)
 
     run = event("labeled", label={"name": LABEL})
@@ -68,8 +66,7 @@ def test_p9_a_label_in_consdb_becomes_a_pull_request_to_that_branch(workflows: W
 
     there = yaml.replace(AFTER, COLUMN + AFTER, 1).replace('current: "1.0.0"', 'current: "1.1.0"')
     world.commit(repo, "tickets/DM-1", {YAML: there})
-    run = event("synchronize")
-    assert run.ok, run.log
+    run = event("synchronize").passed()
     migration = repo.pulls[2]
     assert (migration.base, migration.branch, migration.draft) == (
         "tickets/DM-1",

@@ -11,7 +11,7 @@ import pytest
 from consdb_actions.adapters.github import connect
 from tests.e2e.test_migrate import CALLER, FOLDER, tree
 from tests.e2e.test_reviews import APPROVALS, PROCESS
-from tests.e2e.workflows import PHALANX, ROOT, SCHEMAS, TARGET, Workflows
+from tests.e2e.workflows import PHALANX, ROOT, SCHEMAS, TARGET, Workflows, pull_event
 from tests.live import run
 from tests.support.approvals import CONFIG
 from tests.support.phalanx import files_of
@@ -36,22 +36,10 @@ class Runners:
         (pull,) = self.workflows.world.repo(SCHEMAS).pulls.values()
         action = self.events.pop(0)
         assert (action == "closed") is (pull.state == "closed")
-        sha = self.workflows.world.repo(SCHEMAS).head(pull)
-        shown = {
-            "number": pull.number,
-            "head": {"sha": sha, "ref": pull.branch, "repo": {"full_name": SCHEMAS}},
-            "base": {"ref": "main"},
-            "labels": [{"name": name} for name in pull.labels],
-        }
-        payload = {
-            "action": action,
-            "number": pull.number,
-            "pull_request": shown,
-            "label": {"name": run.LABEL},
-        }
+        repo = self.workflows.world.repo(SCHEMAS)
+        payload = pull_event(repo, pull, action, label={"name": run.LABEL})
         for caller in (CALLER, APPROVALS, PROCESS) if action == "labeled" else (CALLER,):
-            done = self.workflows.run(caller, SCHEMAS, "pull_request", payload)
-            assert done.ok, done.log
+            self.workflows.run(caller, SCHEMAS, "pull_request", payload).passed()
 
 
 def documented() -> dict[str, str]:

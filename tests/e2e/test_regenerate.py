@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 
 import pytest
 
@@ -38,9 +37,9 @@ class Pair(Change):
         self.other: Pull = self.world.open_pull(self.schemas, "tickets/DM-2", title="DM-2: Dome")
 
     def label_both(self) -> None:
-        assert (run := self.label()).ok, run.log
+        self.label().passed()
         self.pull, self.other = self.other, self.pull
-        assert (run := self.label()).ok, run.log
+        self.label().passed()
         self.pull, self.other = self.other, self.pull
 
     def heads(self, commit: str) -> set[str]:
@@ -75,8 +74,7 @@ def test_m20_the_second_of_two_changes_is_made_again_when_the_first_is_merged(wo
     pair.world.merge(pair.target, first)
     pair.world.merge(pair.schemas, pair.pull)
     assert len(pair.heads("main")) == 1
-    run = pair.push_event()
-    assert run.ok, run.log
+    pair.push_event().passed()
     (after,) = pair.proposed(second.branch)
     assert after != before
     script = store.git("show", f"{second.branch}:{after}").decode()
@@ -89,8 +87,7 @@ def test_m20_the_second_of_two_changes_is_made_again_when_the_first_is_merged(wo
     assert "and `downgrade -1` run through the tree's own env.py" in (second.body or "")
     pair.world.merge(pair.target, second)
     assert len(pair.heads("main")) == 1
-    again = pair.push_event()
-    assert again.ok, again.log
+    again = pair.push_event().passed()
     assert "None." in again.log or set(again.jobs) == {"Find outdated migrations"}
     workflows.row("two changes of one section: the second is made again", "another revision was merged")
 
@@ -109,45 +106,36 @@ def test_m18_a_conflict_is_told_and_tried_again_by_schedule(workflows: Workflows
     assert run.jobs == {"Resolve the request": "success", "Publish": "failure"}
     assert "resolve the conflict" in change.comments[0]
     assert not change.target.pulls
-    schedule = workflows.run(REGENERATE, TARGET, "schedule", {"schedule": "27,57 * * * *"})
-    assert schedule.ok, schedule.log
+    schedule = workflows.run(REGENERATE, TARGET, "schedule", {"schedule": "27,57 * * * *"}).passed()
     assert set(schedule.jobs) == {"Find outdated migrations"}, "it is told once"
     change.world.commit(change.schemas, "main", {path: text}, author="maintainer")
-    schedule = workflows.run(REGENERATE, TARGET, "schedule", {"schedule": "27,57 * * * *"})
-    assert schedule.ok, schedule.log
+    schedule = workflows.run(REGENERATE, TARGET, "schedule", {"schedule": "27,57 * * * *"}).passed()
     assert len(change.target.pulls) == 1
     workflows.row("a merge conflict, then resolved", "merge conflict")
 
 
 def test_p6_every_request_is_acted_on_by_whatever_run_reads_it(workflows: Workflows) -> None:
     pair = Pair(workflows)
-    policy = {"roles": [{"id": "consdb", "people": ["carl"]}]}
-    files = {".github/consdb-actions.yaml": json.dumps({"approvals": policy})}
-    pair.world.commit(pair.schemas, "main", files, author="maintainer")
-    pair.world.commit(pair.world.repo("lsst-sqre/phalanx"), "main", {"README.md": "Phalanx.\n"})
-    pair.world.user("carl")
+    pair.roster()
     path = f"{FOLDER}/{ONE}"
     before = (ROOT / "examples/schemas/before" / ONE).read_text(encoding="utf-8")
     renamed = {path: before.replace("exp_time", "exposure_time")}
     pair.world.commit(pair.schemas, "tickets/DM-1", renamed)
     pair.world.comment(pair.schemas, 1, "carl", "/consdb rename exposure.exp_time=exposure_time")
     pair.world.comment(pair.schemas, 2, "carl", "/consdb regenerate")
-    run = workflows.run(PROCESS, SCHEMAS, "schedule", {"schedule": "7,37 * * * *"})
-    assert run.ok, run.log
+    workflows.run(PROCESS, SCHEMAS, "schedule", {"schedule": "7,37 * * * *"}).passed()
     assert sorted(pull.branch for pull in pair.target.pulls.values()) == [
         "tickets/DM-1-migration",
         "tickets/DM-2-migration",
     ]
     (script,) = pair.proposed()
     assert "drop_column" not in pair.target.store.git("show", f"tickets/DM-1-migration:{script}").decode()
-    again = workflows.run(PROCESS, SCHEMAS, "schedule", {"schedule": "7,37 * * * *"})
-    assert again.ok, again.log
+    again = workflows.run(PROCESS, SCHEMAS, "schedule", {"schedule": "7,37 * * * *"}).passed()
     assert set(again.jobs) == {"Process"}, "each is acted on once"
     # The answer holds for a later push, too.
     pair.world.add_label(pair.schemas, pair.pull, LABEL, "author")
     pair.push("How long light was collected", "How long light was gathered")
-    later = pair.event("synchronize")
-    assert later.ok, later.log
+    pair.event("synchronize").passed()
     (script,) = pair.proposed()
     assert "drop_column" not in pair.target.store.git("show", f"tickets/DM-1-migration:{script}").decode()
     workflows.row("requests in two pull requests, read by a schedule")
@@ -155,11 +143,7 @@ def test_p6_every_request_is_acted_on_by_whatever_run_reads_it(workflows: Workfl
 
 def test_p6_a_request_outlives_a_run_that_fails(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
-    policy = {"roles": [{"id": "consdb", "people": ["carl"]}]}
-    files = {".github/consdb-actions.yaml": json.dumps({"approvals": policy})}
-    change.world.commit(change.schemas, "main", files, author="maintainer")
-    change.world.commit(change.world.repo("lsst-sqre/phalanx"), "main", {"README.md": "Phalanx.\n"})
-    change.world.user("carl")
+    change.roster()
     change.world.comment(change.schemas, 1, "carl", "/consdb regenerate")
     # A label that is none of ours: the event is about something else.
     path = f"/repos/{SCHEMAS}/statuses/{change.head}"

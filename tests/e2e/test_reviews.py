@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.approval.comment import MARKER, Part, split
 from tests.e2e.test_migrate import ONE, Change
-from tests.e2e.workflows import APP_JWT, APP_LOGIN, Run, Workflows
+from tests.e2e.workflows import APP_JWT, APP_LOGIN, Run, Workflows, pull_event
 from tests.support.approvals import REPOSITORY, Scene
 from tests.support.github import Fault, Kind
 
@@ -33,10 +33,7 @@ class Reviewed:
         return self.workflows.run(APPROVALS, REPOSITORY, "pull_request_review", payload, stranger=stranger)
 
     def _payload(self, action: str, **more: Any) -> dict[str, Any]:
-        number = self.scene.pull.number
-        head = {"sha": self.scene.head, "ref": self.scene.pull.branch, "repo": {"full_name": REPOSITORY}}
-        pull = {"number": number, "head": head, "base": {"ref": "main"}}
-        return {"action": action, "number": number, "pull_request": pull, **more}
+        return pull_event(self.scene.repo, self.scene.pull, action, **more)
 
     def state(self, context: str) -> str:
         found = [s for s in self.scene.repo.statuses if s.context == context and s.sha == self.scene.head]
@@ -46,13 +43,11 @@ class Reviewed:
 def test_a_review_becomes_labels_and_a_status(workflows: Workflows) -> None:
     place = Reviewed(workflows)
     place.scene.approve("dan")
-    run = place.review()
-    assert run.ok, run.log
+    place.review().passed()
     assert place.scene.pull.labels == ["approved: data-engineering"]
     assert place.state("consdb/approvals") == "pending"
     place.scene.approve("olga", "carl")
-    run = place.review()
-    assert run.ok, run.log
+    place.review().passed()
     assert place.state("consdb/approvals") == "success"
     authors = {workflows.world.users[c.user or 0].login for c in place.scene.repo.comments}
     assert (authors, len(place.scene.repo.comments)) == ({APP_LOGIN}, 1)
@@ -78,8 +73,7 @@ def test_a_fault_in_the_middle_of_approvals_and_a_second_run(workflows: Workflow
     ]
     workflows.double.faults += faults
     assert not place.review().ok
-    run = place.review()
-    assert run.ok, run.log
+    place.review().passed()
     assert all(fault.hits for fault in faults)
     assert len(place.scene.pull.labels) == 3
     assert len(place.scene.repo.comments) == 1
@@ -105,8 +99,7 @@ def test_g1_members_are_asked_for_only_where_a_team_holds_a_role(workflows: Work
     config = {".github/consdb-actions.yaml": json.dumps({"approvals": people})}
     workflows.world.commit(place.scene.repo, "main", config, author="maintainer")
     place.scene.approve("carl")
-    run = place.review()
-    assert run.ok, run.log
+    run = place.review().passed()
     assert place.state("consdb/approvals") == "success"
     assert "members" not in "".join(run.checkouts)
     workflows.row("reviews, the roles are held by people")
@@ -131,8 +124,7 @@ def test_g2_dependabot_starts_nothing_that_could_fail(workflows: Workflows) -> N
     assert not workflows.double.log
     assert not place.scene.repo.statuses
     place.workflows.edits = []
-    everything = workflows.run(APPROVALS, REPOSITORY, "schedule", {})
-    assert everything.ok, everything.log
+    workflows.run(APPROVALS, REPOSITORY, "schedule", {}).passed()
     assert place.state("consdb/approvals") == "pending"
     workflows.row("a pull request by Dependabot, then the schedule")
 
@@ -141,20 +133,15 @@ def test_a5_a_label_by_hand_is_taken_off(workflows: Workflows) -> None:
     place = Reviewed(workflows)
     place.scene.label("approved: product-owner", "mallory")
     payload = place._payload("labeled", label={"name": "approved: product-owner"})
-    run = workflows.run(APPROVALS, REPOSITORY, "pull_request", payload)
-    assert run.ok, run.log
+    workflows.run(APPROVALS, REPOSITORY, "pull_request", payload).passed()
     assert place.scene.pull.labels == []
     workflows.row("a role's label by hand", "wrong input")
 
 
 def test_comments_are_answered_and_make_the_migration_again(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
-    policy = {"roles": [{"id": "consdb", "people": ["carl"]}]}
-    files = {".github/consdb-actions.yaml": json.dumps({"approvals": policy})}
-    workflows.world.commit(change.schemas, "main", files, author="maintainer")
-    workflows.world.commit(workflows.world.repo("lsst-sqre/phalanx"), "main", {"README.md": "Phalanx.\n"})
-    for login in ("carl", "mallory"):
-        workflows.world.user(login)
+    change.roster()
+    workflows.world.user("mallory")
 
     def comment(who: str, body: str) -> Run:
         workflows.world.comment(change.schemas, change.pull.number, who, body)
@@ -163,18 +150,15 @@ def test_comments_are_answered_and_make_the_migration_again(workflows: Workflows
         return workflows.run(PROCESS, REPOSITORY, "issue_comment", payload)
 
     assert comment("author", "Nice.").jobs == {}
-    run = comment("mallory", "/consdb regenerate")
-    assert run.ok, run.log
+    run = comment("mallory", "/consdb regenerate").passed()
     assert set(run.jobs) == {"Process"}, "who is on no roster starts nothing"
     assert not change.target.pulls
-    run = comment("carl", "/consdb regenerate")
-    assert run.ok, run.log
+    run = comment("carl", "/consdb regenerate").passed()
     assert len(change.target.pulls) == 1
     states = {status.context: status.state for status in change.schemas.statuses}
     assert states["consdb/ready-to-merge"] == "pending"
     workflows.variables = {}  # the app is gone: the approvals run with the workflow's own token
-    run = workflows.run(APPROVALS, REPOSITORY, "pull_request_review", change.payload("submitted"))
-    assert run.ok, run.log
+    run = workflows.run(APPROVALS, REPOSITORY, "pull_request_review", change.payload("submitted")).passed()
     (ours,) = [item.body for item in change.schemas.comments if item.body.startswith(MARKER)]
     assert list(split(ours)) == [Part.PROCESS, Part.APPROVALS, Part.MIGRATION]
     workflows.row("comments: the process, the migration again", "by somebody on no roster")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.test_migrate import ONE, Change
-from tests.e2e.workflows import APP_LOGIN, PHALANX, SCHEMAS, TARGET, Run, Workflows
+from tests.e2e.workflows import APP_LOGIN, PHALANX, SCHEMAS, TARGET, Run, Workflows, pull_event
 from tests.support.approvals import schema_yaml
 from tests.support.phalanx import files_of
 
@@ -23,8 +23,7 @@ def test_efd_schemas_are_copied_by_the_schedule(workflows: Workflows) -> None:
     world.commit(consdb, "tickets/DM-7", {SOURCE: text}, onto=consdb.tip("main"))
     world.merge(consdb, world.open_pull(consdb, "tickets/DM-7", title="DM-7: Means"))
     for _ in range(2):
-        run = workflows.run("sdm_schemas/consdb-efd-sync.yaml", SCHEMAS, "schedule", {})
-        assert run.ok, run.log
+        workflows.run("sdm_schemas/consdb-efd-sync.yaml", SCHEMAS, "schedule", {}).passed()
     (pull,) = schemas.pulls.values()
     assert (pull.branch, world.users[pull.author or 0].login) == ("tickets/DM-7-efd", APP_LOGIN)
     workflows.row("schedule: EFD schemas; and again")
@@ -33,8 +32,7 @@ def test_efd_schemas_are_copied_by_the_schedule(workflows: Workflows) -> None:
 def test_the_board_is_made_by_the_schedule(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     workflows.world.commit(workflows.world.repo(PHALANX), "main", files_of("26.3.1"), author="maintainer")
-    run = workflows.run("consdb/consdb-board.yaml", TARGET, "schedule", {})
-    assert run.ok, run.log
+    run = workflows.run("consdb/consdb-board.yaml", TARGET, "schedule", {}).passed()
     assert not [call for call in workflows.double.log if call.writes]
     assert f"{SCHEMAS}#{change.pull.number}" in run.log or change.pull.title in run.log
     workflows.row("schedule: drift and board")
@@ -48,20 +46,16 @@ def test_a_revision_by_hand_is_checked_and_linted(workflows: Workflows) -> None:
         world.commit(target, branch, files, onto=target.tip("main"))
         pull = world.open_pull(target, branch)
         assert target.renew_test_merge(pull)
-        head = {"sha": target.tip(branch), "ref": branch, "repo": {"full_name": "mallory/consdb"}}
-        shown = {"number": pull.number, "head": head, "base": {"ref": "main"}}
-        payload = {"action": "opened", "number": pull.number, "pull_request": shown}
+        payload = pull_event(target, pull, "opened", source="mallory/consdb")
         caller = "consdb/consdb-revisions.yaml"
         return workflows.run(caller, TARGET, "pull_request", payload, stranger="mallory")
 
-    nothing = check("docs", {"README.md": "Text.\n"})
-    assert nothing.ok, nothing.log
+    nothing = check("docs", {"README.md": "Text.\n"}).passed()
     assert f"checkout {SCHEMAS}" not in "\n".join(nothing.checkouts)
     assert change.label().ok
     (path,) = change.proposed()
     good = target.store.git("show", f"tickets/DM-1-migration:{path}").decode()
-    run = check("tickets/DM-1", {path: good})
-    assert run.ok, run.log
+    run = check("tickets/DM-1", {path: good}).passed()
     assert f"checkout {SCHEMAS} tickets/DM-1" in run.checkouts
     wrong = check("tickets/DM-1-again", {path: good.replace("camera_temperature", "other")})
     assert not wrong.ok

@@ -18,23 +18,7 @@ from typing import Any
 import yaml
 
 from tests.support.github import GitHubDouble, World
-
-__all__ = [
-    "APP_JWT",
-    "APP_KEY",
-    "APP_LOGIN",
-    "OWN",
-    "RELEASE_KEY",
-    "RELEASE_LOGIN",
-    "ROOT",
-    "SCHEMAS",
-    "TARGET",
-    "TOKEN",
-    "Kit",
-    "Run",
-    "Workflows",
-    "pins",
-]
+from tests.support.github.things import Pull, Repo
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).with_name("stand_ins")
@@ -62,19 +46,7 @@ LIMIT = 240
 
 @dataclass(frozen=True)
 class Kit:
-    """What all runs share.
-
-    Attributes
-    ----------
-    own
-        A copy of the project's code, which stands for its repository on GitHub.
-    tools
-        Folder with `act` and `uv`, and nothing of this project.
-    cache
-        Folder in which act keeps what runners keep; the installed command line is in it already.
-    install_seconds
-        How long the installation took.
-    """
+    """What all runs share: a copy of the project, `act` and `uv`, and what runners keep in their cache."""
 
     own: Path
     tools: Path
@@ -112,19 +84,7 @@ class Kit:
 
 @dataclass
 class Run:
-    """What a run did.
-
-    Attributes
-    ----------
-    ok
-        Whether the workflow as a whole was green.
-    jobs
-        How each job ended, by its name.
-    log
-        Everything that was printed.
-    checkouts
-        What was checked out, and for which repositories tokens were made.
-    """
+    """What a run did; `checkouts` has what was checked out, and for which repositories tokens were made."""
 
     ok: bool
     jobs: dict[str, str]
@@ -132,19 +92,14 @@ class Run:
     checkouts: list[str]
     seconds: float
 
+    def passed(self) -> Run:
+        """Assert that the workflow as a whole was green."""
+        assert self.ok, self.log
+        return self
+
 
 class Workflows:
-    """One GitHub with its runners.
-
-    Parameters
-    ----------
-    kit
-        What all runs share.
-    folder
-        A folder of its own.
-    world, double
-        GitHub.
-    """
+    """One GitHub with its runners."""
 
     def __init__(
         self, kit: Kit, folder: Path, world: World, double: GitHubDouble, tell: Callable[[str, object], None]
@@ -156,10 +111,7 @@ class Workflows:
         self.double = double
         self.runs: list[Run] = []
         self.events: list[str] = []
-        self.variables = {
-            "CONSDB_APP_CLIENT_ID": "Iv1.double",
-            "CONSDB_RELEASE_APP_CLIENT_ID": "Iv1.release",
-        }
+        self.variables = {"CONSDB_APP_CLIENT_ID": "Iv1.double", "CONSDB_RELEASE_APP_CLIENT_ID": "Iv1.release"}
         self.secrets = {
             "GITHUB_TOKEN": TOKEN,
             "CONSDB_APP_PRIVATE_KEY": APP_KEY,
@@ -183,18 +135,8 @@ class Workflows:
     ) -> Run:
         """Run a caller of `examples/` as it stands, in a repository, on an event.
 
-        Parameters
-        ----------
-        caller
-            Its file below ``examples``.
-        repository
-            Where it runs.
-        event, payload
-            The event.
-        spoil
-            A shell command that changes each artifact on its way; the folder is ``$1``.
-        stranger
-            An account whose event comes without secrets and with a token that only reads.
+        `spoil` is a shell command that changes each artifact, in the folder ``$1``; the event of a `stranger`
+        comes without secrets and with a token that only reads.
         """
         place = self._caller(caller, repository)
         secrets = {"GITHUB_TOKEN": TOKEN} if stranger else self.secrets
@@ -315,6 +257,14 @@ class Workflows:
             subprocess.run([*git, "remote", "add", "origin", url], check=True)
         subprocess.run([*git, "add", "-A"], check=True)
         subprocess.run([*git, "commit", "-qm", "Workflows"], check=True)
+
+
+def pull_event(repo: Repo, pull: Pull, action: str, *, source: str = "", **more: Any) -> dict[str, Any]:
+    """Return the payload of an event of a pull request, by default from the repository itself."""
+    head = {"sha": repo.head(pull), "ref": pull.branch, "repo": {"full_name": source or repo.full_name}}
+    labels = [{"name": name} for name in pull.labels]
+    shown = {"number": pull.number, "head": head, "base": {"ref": "main"}, "labels": labels}
+    return {"action": action, "number": pull.number, "pull_request": shown, **more}
 
 
 def pins(folder: Path = ROOT) -> list[str]:

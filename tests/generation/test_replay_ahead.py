@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from consdb_actions.adapters.autogenerate.states import replay_ahead
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.tree import read_tree
-from tests.support.ground import Ground
+from tests.support.trees import Ground
 
 SECTIONS = ("startrackerwide", "startrackernarrow", "startrackerfast")
 

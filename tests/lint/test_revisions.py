@@ -20,7 +20,7 @@ from consdb_actions.lint.finding import LintFinding
 from consdb_actions.lint.rules import judge
 from consdb_actions.lint.script import RevisionScript
 from consdb_actions.lint.state import Name
-from tests.support.lint_tree import LintTree
+from tests.support.trees import LintTree
 
 NOTHING = ("pass", "pass")
 

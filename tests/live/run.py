@@ -32,21 +32,7 @@ Row = tuple[str, bool, str]
 
 
 class Live:
-    """A change that is made, labelled, looked at and cleaned up.
-
-    Parameters
-    ----------
-    github
-        Connection of a person who can write to the repositories and is not the app.
-    schemas, target, phalanx
-        The repositories; none of the real owners' is touched.
-    number
-        Of the ticket; another one in each run.
-    schema
-        File that gets a column.
-    apps
-        Names of the two apps.
-    """
+    """A change that is made, labelled, looked at and cleaned up; `github` is the connection of a person."""
 
     def __init__(
         self,

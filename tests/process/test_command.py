@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock
 from consdb_actions.approval.comment import MARKER
-from consdb_actions.cli import main
 from consdb_actions.process.plan import ProcessReport
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN
 from tests.support.github import Fault, GitHubDouble, Kind, World
-from tests.support.github.plugin import Double
+from tests.support.github.plugin import Double, Run
 from tests.support.process import CONSDB, PROCESS, Way
 from tests.support.reports import checked
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 class Stage:
@@ -40,26 +37,15 @@ class Stage:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*args: str) -> tuple[int, str, str]:
-        code = main(["process", *args])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def run(command: Run) -> Run:
+    return partial(command, "process")
 
 
 @pytest.fixture
-def stage(
-    world: World, github_double: Double, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Stage]:
+def stage(world: World, connected: Double, run: Run) -> Callable[..., Stage]:
     def make(**values: Any) -> Stage:
         way = Way(world, **values)
-        double = github_double(world)
-        monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-        monkeypatch.setenv("GITHUB_API_URL", double.url)
-        monkeypatch.setattr(SystemClock, "sleep", lambda self, seconds: None)
-        return Stage(way, double, run)
+        return Stage(way, connected(world), run)
 
     return make
 

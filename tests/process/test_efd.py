@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock
-from consdb_actions.cli import main
 from consdb_actions.process.efd import EfdCopy, EfdOrigin, EfdSource, efd_mark, efd_origin, plan_copy
 from consdb_actions.process.policy import DEFAULT_POLICY
 from consdb_actions.process.steps import Route
 from consdb_actions.report.process_efd import EfdReport, copy_body
-from tests.support.approvals import REPOSITORY, TOKEN, schema_yaml
+from tests.support.approvals import REPOSITORY, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, World
-from tests.support.github.plugin import Double
+from tests.support.github.plugin import Double, Run
 from tests.support.github.things import Pull
 from tests.support.process import CONSDB, Way
 from tests.support.reports import checked
 
-Run = Callable[..., tuple[int, str, str]]
 FOLDER = "python/lsst/consdb/transformed_efd/schemas/yml"
 TARGET = "python/lsst/sdm/schemas"
 COLUMNS = {"exposure_id": {"datatype": "long", "description": "Exposure."}}
@@ -67,19 +64,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(
-    world: World, github_double: Double, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Stage:
-    def run(*args: str) -> tuple[int, str, str]:
-        code = main(["process", *args])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    way, double = Way(world), github_double(world)
-    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    monkeypatch.setenv("GITHUB_API_URL", double.url)
-    monkeypatch.setattr(SystemClock, "sleep", lambda self, seconds: None)
-    return Stage(way, double, run)
+def stage(world: World, connected: Double, command: Run) -> Stage:
+    way = Way(world)
+    return Stage(way, connected(world), partial(command, "process"))
 
 
 def test_a_changed_schema_becomes_a_pull_request_once(stage: Stage) -> None:

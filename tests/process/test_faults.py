@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import GitHubError
-from consdb_actions.adapters.github.client import ATTEMPTS
 from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
-from tests.support.github.plugin import TRIED
+from tests.support.github.trials import At, faults_at, tried
+from tests.support.github.world import copied
 from tests.support.process import Way
 
 OURS = "github-actions[bot]"
@@ -53,36 +51,6 @@ def later(world: World) -> Way:
 FLOWS = {"midway": midway, "merged": later}
 
 
-@dataclass(frozen=True)
-class At:
-    """A call of the undisturbed run: its method and target, and how many equal ones came before."""
-
-    method: str
-    target: str
-    before: int
-
-
-def copy_of(way: Way) -> Way:
-    """Return the same in a world of its own; nothing in these flows writes git."""
-    twin = Way.__new__(Way)
-    twin.__dict__.update(way.__dict__)
-    twin.world = way.world.copy()
-    twin.repo = twin.world.repos[way.repo.full_name]
-    twin.pull = twin.repo.pulls[way.pull.number]
-    return twin
-
-
-def calls_of(double: GitHubDouble) -> list[At]:
-    """List the calls that a double served."""
-    seen: Counter[tuple[str, str]] = Counter()
-    calls = []
-    for call in double.log:
-        key = (call.method, call.target)
-        calls.append(At(*key, seen[key]))
-        seen[key] += 1
-    return calls
-
-
 def twice(way: Way) -> list[str]:
     """Name what was done twice."""
     comments = [item for item in way.repo.comments if item.body.startswith(MARKER)]
@@ -99,58 +67,36 @@ def twice(way: Way) -> list[str]:
     return found + [f"reaction {name}" for name, count in reactions.items() if count > 1]
 
 
-def tried(
-    world: World, flow: str, once: list[Kind], lasting: list[Kind], after: list[Kind], *, each: int = 1
-) -> int:
-    """Try faults at every call of a flow (or at each n-th that reads) and return how many there were."""
+def shown(way: Way) -> dict[str, Any]:
+    """Return what people see, after nothing was done twice."""
+    assert twice(way) == []
+    return way.shown()
+
+
+def faults_of(world: World, flow: str, *kinds: list[Kind], each: int = 1) -> int:
+    """Try faults at every call of a flow, or at each n-th that reads; nothing in these flows writes git."""
     way = FLOWS[flow](world)
-    undisturbed = copy_of(way)
-    count = 0
-    with GitHubDouble(undisturbed.world) as double:
-        undisturbed.sync(double)
-        calls = calls_of(double)
-        expected = undisturbed.shown()
-        assert twice(undisturbed) == []
-        for place, call in enumerate(calls):
-            where: dict[str, Any] = {"method": call.method, "target": call.target, "skip": call.before}
-            writes = call.method != "GET" and call.target != "/graphql"
-            if not writes and place % each:
-                continue
-            faults = [Fault(kind, **where) for kind in once]
-            faults += [Fault(kind, times=ATTEMPTS, **where) for kind in lasting]
-            faults += [
-                Fault(kind, times=times, **where) for kind in after for times in (1, ATTEMPTS) if writes
-            ]
-            for fault in faults:
-                twin = copy_of(way)
-                double.world, double.faults = twin.world, [fault]
-                with contextlib.suppress(GitHubError):
-                    twin.sync(double)
-                assert fault.hits, (call, fault)
-                double.faults = []
-                twin.sync(double)
-                assert twin.shown() == expected, (call, fault)
-                assert twice(twin) == [], (call, fault)
-                count += 1
-        double.world = way.world
-        way.sync(double)
-    TRIED.faults[f"process sync, {flow}"] = TRIED.faults.get(f"process sync, {flow}", 0) + count
-    return count
+
+    def faults(call: At) -> Iterator[Fault]:
+        if call.writes or call.place % each == 0:
+            yield from faults_at(call, *kinds)
+
+    return tried(f"process sync, {flow}", way, lambda name: copied(way, world), Way.sync, shown, faults)
 
 
 def test_f1_a_fault_at_every_write_then_a_second_run(world: World) -> None:
-    assert tried(world, "midway", [], [], [Kind.DONE_THEN_RESET], each=1000) >= 10
+    assert faults_of(world, "midway", [], [], [Kind.DONE_THEN_RESET], each=1000) >= 10
 
 
 @pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_a_fault_at_every_call_then_a_second_run(world: World, flow: str) -> None:
-    assert tried(world, flow, [Kind.SECONDARY], [Kind.INTERNAL, Kind.FORBIDDEN], AFTER) > 150
+    assert faults_of(world, flow, [Kind.SECONDARY], [Kind.INTERNAL, Kind.FORBIDDEN], AFTER) > 150
 
 
 @pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_every_kind_of_fault_at_many_calls_then_a_second_run(world: World, flow: str) -> None:
-    assert tried(world, flow, ONCE, LASTING, AFTER, each=12) > 90
+    assert faults_of(world, flow, ONCE, LASTING, AFTER, each=12) > 90

@@ -17,7 +17,8 @@ from consdb_actions.publication.source import Marker
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
 from tests.support.github import Fault, Kind
-from tests.support.process import CONSDB, PROCESS, REVISION, Way, values
+from tests.support.phalanx import consdb_file
+from tests.support.process import CONSDB, PROCESS, REVISION, Way
 
 OURS = "github-actions[bot]"
 
@@ -26,33 +27,8 @@ pytestmark = pytest.mark.slow
 
 def check_run(way: Way, at: str) -> None:
     """Have a check begin on the newest commit."""
-    url = f"https://api.github.com/repos/{REPOSITORY}/check-runs/1"
-    way.repo.rows.setdefault("check runs", []).append(
-        {
-            "id": 1,
-            "name": "lint",
-            "node_id": "CR_1",
-            "head_sha": way.head,
-            "external_id": "",
-            "url": url,
-            "html_url": None,
-            "details_url": None,
-            "status": "completed",
-            "conclusion": "success",
-            "started_at": at,
-            "completed_at": at,
-            "output": {
-                "title": None,
-                "summary": None,
-                "text": None,
-                "annotations_count": 0,
-                "annotations_url": f"{url}/annotations",
-            },
-            "check_suite": {"id": 1},
-            "app": None,
-            "pull_requests": [],
-        }
-    )
+    row = way.world.check(way.repo, way.head, "lint", "success")
+    row.update(started_at=at, completed_at=at, app=None)
 
 
 @pytest.mark.parametrize(("at", "counts"), [("2026-03-01T09:00:00Z", True), ("2026-03-02T11:00:00Z", False)])
@@ -140,21 +116,8 @@ def test_a_github_release_is_linked(make_way: MakeWay) -> None:
     way.finish("tag")
     page = f"https://github.com/{CONSDB}/releases/tag/26.3.1"
     row: dict[str, Any] = {
-        "url": page,
         "html_url": page,
-        "assets_url": page,
-        "upload_url": page,
-        "tarball_url": page,
-        "zipball_url": page,
-        "id": 1,
-        "node_id": "RE_1",
-        "target_commitish": "main",
-        "name": None,
-        "draft": False,
-        "prerelease": False,
-        "created_at": "2026-03-02T12:00:00Z",
         "author": None,
-        "assets": [],
         "tag_name": "26.3.1",
         "published_at": "2026-03-02T12:00:00Z",
     }
@@ -176,7 +139,7 @@ def test_since_when_a_tag_is_there_is_found_behind_later_changes(make_way: MakeW
     way, double = make_way()
     way.finish("deploy")
     deployed = way.world.now
-    text = values("26.3.1", hinfo=True) + "resources: {}\n"
+    text = consdb_file("summit", "26.3.1") + "more: {}\n"
     path = "applications/consdb/values-base.yaml"
     way.world.commit(way.phalanx, "main", {path: text}, author="carl")
     at = way.sync(double).progress.state("deploy").at

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import GitHubError
 from consdb_actions.adapters.github.client import ATTEMPTS
 from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
-from tests.support.github.plugin import TRIED
+from tests.support.github.trials import At, tried
+from tests.support.github.world import copied
 from tests.support.migration_scene import (
     LABEL,
     MigrationScene,
@@ -55,63 +54,38 @@ def withdrawn(scene: MigrationScene, double: GitHubDouble, folder: Path) -> None
 FLOWS = {function.__name__: function for function in (first, update, edited, withdrawn)}
 
 
-def copy_of(scene: MigrationScene, root: Path) -> MigrationScene:
-    """Return the same scene in a world of its own."""
-    twin = MigrationScene.__new__(MigrationScene)
-    twin.__dict__.update(scene.__dict__)
-    twin.world = scene.world.copy(root)
-    twin.schemas = twin.world.repos[scene.schemas.full_name]
-    twin.target = twin.world.repos[scene.target.full_name]
-    twin.pull = twin.schemas.pulls[scene.pull.number]
-    return twin
+def shown(scene: MigrationScene) -> dict[str, Any]:
+    """Return what people see, after the one comment."""
+    assert sum(c.body.startswith(MARKER) for c in scene.comments) <= 1
+    return scene.shown()
 
 
-def tried(world: World, folder: Path, flow: str, kinds: list[tuple[Kind, int]], writes_only: bool) -> int:
+def faults_of(
+    world: World, folder: Path, flow: str, kinds: list[tuple[Kind, int]], *, writes_only: bool
+) -> int:
     """Try faults at every call of a flow; return how many there were."""
     start = MigrationScene(world)
     with GitHubDouble(world) as double:
         FLOWS[flow](start, double, folder / "result")
-        final = outcome_of(generated())
-        if flow == "edited":
-            final = outcome_of(generated(), generated("lsstcam", "cdb_lsstcam", revision="bbbbbbbbbbbb"))
-        result = write_result(folder / "result", final)
-        asked = start.asked("unlabeled" if flow == "withdrawn" else "synchronize")
+    final = outcome_of(generated())
+    if flow == "edited":
+        final = outcome_of(generated(), generated("lsstcam", "cdb_lsstcam", revision="bbbbbbbbbbbb"))
+    result = write_result(folder / "result", final)
+    asked = start.asked("unlabeled" if flow == "withdrawn" else "synchronize")
 
-        def run(scene: MigrationScene) -> None:
-            scene.publish(double, result, asked=asked)
+    def run(scene: MigrationScene, double: GitHubDouble) -> None:
+        scene.publish(double, result, asked=asked)
 
-        undisturbed = copy_of(start, folder / "undisturbed")
-        double.world, double.log = undisturbed.world, []
-        run(undisturbed)
-        calls = [(call.method, call.target) for call in double.log]
-        expected = undisturbed.shown()
-        count, seen = 0, Counter[tuple[str, str]]()
-        for method, target in calls:
-            skip = seen[method, target]
-            seen[method, target] += 1
-            reads = method == "GET" or target == "/graphql"
-            if writes_only and reads:
-                continue
-            for kind, times in kinds:
-                if kind.after and reads:
-                    continue
-                twin = copy_of(start, folder / f"{count}")
-                fault = Fault(kind, method=method, target=target, skip=skip, times=times)
-                double.world, double.faults = twin.world, [fault]
-                with contextlib.suppress(GitHubError):
-                    run(twin)
-                assert fault.hits, (method, target, kind)
-                double.faults = []
-                run(twin)
-                assert twin.shown() == expected, (method, target, kind)
-                assert sum(c.body.startswith(MARKER) for c in twin.comments) <= 1
-                count += 1
-    TRIED.faults[f"migrations publish, {flow}"] = TRIED.faults.get(f"migrations publish, {flow}", 0) + count
-    return count
+    def faults(call: At) -> Iterator[Fault]:
+        if call.writes or not writes_only:
+            yield from (call.fault(*kind) for kind in kinds if call.writes or not kind[0].after)
+
+    name = f"migrations publish, {flow}"
+    return tried(name, start, lambda name: copied(start, world, folder / name), run, shown, faults)
 
 
 def test_f1_a_write_whose_answer_is_lost(world: World, tmp_path: Path) -> None:
-    assert tried(world, tmp_path, "first", [(Kind.DONE_THEN_RESET, 1)], writes_only=True) >= 6
+    assert faults_of(world, tmp_path, "first", [(Kind.DONE_THEN_RESET, 1)], writes_only=True) >= 6
 
 
 @pytest.mark.slow
@@ -124,4 +98,4 @@ def test_f1_a_fault_at_any_call_then_a_second_run(world: World, tmp_path: Path, 
         (Kind.DONE_THEN_502, 1),
         (Kind.DONE_THEN_RESET, ATTEMPTS),
     ]
-    assert tried(world, tmp_path, flow, kinds, writes_only=False) > 25
+    assert faults_of(world, tmp_path, flow, kinds, writes_only=False) > 25

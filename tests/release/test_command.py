@@ -5,46 +5,32 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock
-from consdb_actions.cli import main
 from consdb_actions.release.versions import NextVersion
 from consdb_actions.report.release import ReleaseOutcome
 from tests.support.github import Fault, GitHubDouble, Kind
-from tests.support.github.plugin import Double
+from tests.support.github.plugin import Double, Run
 from tests.support.registry import RegistryDouble
 from tests.support.releases import REPOSITORY, TOKEN, ReleaseScene
 from tests.support.reports import checked
 
-Run = Callable[..., tuple[int, str, str]]
 NOW = ("--now", "2026-06-20T12:00:00Z")
 REPO = ("--repo", REPOSITORY)
 IMAGES = ("consdb-hinfo", "consdb-pq", "consdb-transformed-efd")
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*args: str) -> tuple[int, str, str]:
-        code = main(["release", *args])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def run(command: Run) -> Run:
+    return partial(command, "release")
 
 
 @pytest.fixture
-def double(scene: ReleaseScene, github_double: Double, monkeypatch: pytest.MonkeyPatch) -> GitHubDouble:
-    made = github_double(scene.world)
-    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    monkeypatch.setenv("GITHUB_API_URL", made.url)
-    time = [0.0]
-    monkeypatch.setattr(SystemClock, "now", lambda self: time[0])
-    monkeypatch.setattr(SystemClock, "sleep", lambda self, seconds: time.__setitem__(0, time[0] + seconds))
-    return made
+def double(scene: ReleaseScene, connected: Double) -> GitHubDouble:
+    return connected(scene.world)
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from typing import Any
 from tests.support.github.things import Pull, Repo, Review
 from tests.support.github.world import World
 
-__all__ = ["LATISS", "POLICY", "REPOSITORY", "TOKEN", "Scene", "schema_yaml"]
-
 REPOSITORY = "lsst/sdm_schemas"
 LATISS = "python/lsst/sdm/schemas/cdb_latiss.yaml"
 TOKEN = "token-of-actions"

@@ -22,8 +22,6 @@ from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMi
 from consdb_actions.report.process import render_comment
 from tests.support.process_facts import at, facts_at, migration, person, push, remembered, say
 
-__all__ = ["HOSTILE", "NOW", "REPOSITORY", "board", "drift", "environments", "facts", "releases", "renamed"]
-
 NOW = datetime(2026, 3, 20, 15, 30, tzinfo=UTC)
 REPOSITORY = "lsst/sdm_schemas"
 WEB = "https://github.com/lsst-dm/consdb"
@@ -131,36 +129,14 @@ def facts() -> list[ProcessFacts]:
 
 def drift() -> TagDrift:
     rows = {
-        "base": ("26.3.1 2026-03-08", "26.3.1 2026-03-08", "tickets-DM-52440 2026-02-12", "", ""),
-        "tucson-teststand": ("25.11.2 2025-11-28", "25.11.2 2025-11-28", "main 2024-04-05", "", ""),
-        "summit": (
-            "26.3.1 2026-03-09",
-            "tickets-OSW-1617-guider-roi 2025-11-19",
-            "26.3.1 2026-03-09",
-            "",
-            "",
-        ),
-        "usdfdev": (
-            "-26.2.1 2026-02-03",
-            "-26.2.1 2026-02-03",
-            "26.3.1 2026-03-09",
-            "w.2026.10 2026-03-10",
-            "w.2026.10 2026-03-10",
-        ),
-        "usdfint": (
-            "-25.8.2 2025-09-01",
-            "-25.8.2 2025-09-01",
-            "26.2.1 2026-02-03",
-            "tickets-DM-52001 2026-03-14",
-            "w.2026.5 2026-02-03",
-        ),
-        "usdfprod": (
-            "-25.8.2 2025-09-01",
-            "-25.8.2 2025-09-01",
-            "26.2.1 2026-02-03",
-            "",
-            "w.2026.5 2026-02-03",
-        ),
+        "base": "26.3.1 2026-03-08 | 26.3.1 2026-03-08 | tickets-DM-52440 2026-02-12",
+        "tucson-teststand": "25.11.2 2025-11-28 | 25.11.2 2025-11-28 | main 2024-04-05",
+        "summit": "26.3.1 2026-03-09 | tickets-OSW-1617-guider-roi 2025-11-19 | 26.3.1 2026-03-09",
+        "usdfdev": "-26.2.1 2026-02-03 | -26.2.1 2026-02-03 | 26.3.1 2026-03-09"
+        " | w.2026.10 2026-03-10 | w.2026.10 2026-03-10",
+        "usdfint": "-25.8.2 2025-09-01 | -25.8.2 2025-09-01 | 26.2.1 2026-02-03"
+        " | tickets-DM-52001 2026-03-14 | w.2026.5 2026-02-03",
+        "usdfprod": "-25.8.2 2025-09-01 | -25.8.2 2025-09-01 | 26.2.1 2026-02-03 |  | w.2026.5 2026-02-03",
     }
     names = (
         ("consdb", "hinfo.latiss"),
@@ -171,9 +147,7 @@ def drift() -> TagDrift:
     )
     seen = []
     for environment, cells in rows.items():
-        for (app, component), cell in zip(names, cells, strict=True):
-            if app == "consdbtap" and not environment.startswith("usdf"):
-                continue
+        for (app, component), cell in zip(names, cells.split(" | "), strict=False):
             tag, _, day = cell.lstrip("-").partition(" ")
             since = Since("9" * 40, date.fromisoformat(day)) if day else None
             enabled = not cell.startswith("-")

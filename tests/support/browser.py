@@ -7,16 +7,14 @@ import json
 import os
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from consdb_actions.adapters import shell
-
-__all__ = ["Browser", "find_browser", "listening_proxy"]
+from tests.support.http import Double
+from tests.support.http import Handler as QuietHandler
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = (
@@ -86,28 +84,15 @@ def listening_proxy(page: str) -> Iterator[tuple[str, list[str]]]:
     """Run a proxy with one page behind it; yield its address and the requests."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def serve(self) -> None:
             asked.append(self.path)
+            if self.command == "CONNECT":
+                self.send_error(403)
+                return
             found = self.path.endswith("/board/")
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(page.encode() if found else b"")
+            content = {"Content-Type": "text/html; charset=utf-8"}
+            self.send(200 if found else 404, content, page.encode() if found else b"")
 
-        def do_CONNECT(self) -> None:
-            asked.append(self.path)
-            self.send_error(403)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with Double(Handler) as double:
+        yield double.url, asked

@@ -11,23 +11,13 @@ from consdb_actions.approval.comment import Part, join
 from tests.support.approvals import CONFIG, LATISS, POLICY, schema_yaml
 from tests.support.github import World
 from tests.support.github.things import BOT
+from tests.support.github.world import copied
 from tests.support.migration_scene import MigrationScene, generated, outcome_of, script, write_result
 from tests.support.phalanx import DEFAULTS as PHALANX_DEFAULTS
 from tests.support.phalanx import Site, consdb_file, tap_file
-from tests.support.process import EFD, PROCESS, Way, set_tag
+from tests.support.process import EFD, PROCESS, Way
 from tests.support.registry import RegistryDouble
 from tests.support.releases import ReleaseScene, migration
-
-__all__ = [
-    "DEPLOY",
-    "SECTIONS",
-    "Town",
-    "efd_change",
-    "handed_over",
-    "migration_scene",
-    "release_scene",
-    "site",
-]
 
 SECTIONS = (
     *("latiss", "lsstcam", "lsstcomcam", "lsstcomcamsim"),
@@ -81,15 +71,7 @@ class Town(Way):
         self.label("schema", "author")
 
     def copy(self, root: Path) -> Town:
-        """Copy everything into another world."""
-        twin = Town.__new__(Town)
-        twin.__dict__.update(self.__dict__)
-        root.mkdir(parents=True)
-        twin.world = self.world.copy(root)
-        for name in ("repo", "consdb", "phalanx"):
-            setattr(twin, name, twin.world.repos[getattr(self, name).full_name])
-        twin.pull = twin.repo.pulls[self.pull.number]
-        return twin
+        return copied(self, self.world, root)
 
     def _releases(self) -> None:
         """Make seven releases of consdb, each with two merged pull requests and a migration."""
@@ -105,7 +87,7 @@ class Town(Way):
                 self.world.commit(self.consdb, branch, files, onto=self.consdb.tip("main"))
                 pull = self.world.open_pull(self.consdb, branch, title=f"DM-9{number}: {tag} {part}")
                 self.world.merge(self.consdb, pull)
-            set_tag(self.consdb, tag, at=self.world.tick())
+            self.world.tag(self.consdb, tag, at=self.world.tick())
 
     def _deployments(self) -> None:
         """Deploy every release, one pull request for each, week after week."""

@@ -9,9 +9,6 @@ from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.typed_files import typed
 from consdb_actions.forms import as_json
 
-__all__ = ["section", "through_json"]
-
-
 T = TypeVar("T")
 
 

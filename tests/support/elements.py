@@ -9,8 +9,6 @@ from typing import Any
 from consdb_actions.catalog import Snapshot
 from tests.support.workbench import Data
 
-__all__ = ["Elements", "elements", "renames", "violations"]
-
 Elements = dict[tuple[str, ...], Any]
 Names = Mapping[str, tuple[str, Mapping[str, str]]]
 """New name of each table, with the new names of its columns by the old ones."""

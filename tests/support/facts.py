@@ -24,8 +24,6 @@ from consdb_actions.approval.facts import (
 from consdb_actions.approval.policy import Policy
 from tests.support.configuration import section
 
-__all__ = ["BOT", "HEAD", "OLD", "PATH", "START", "change", "event", "facts", "person", "policy", "review"]
-
 HEAD = "c" * 40
 OLD = "a" * 40
 PATH = "python/lsst/sdm/schemas/cdb_latiss.yaml"

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Golden"]
-
 DATA = Path(__file__).parents[1] / "data"
 
 Golden = Callable[[str, str], None]

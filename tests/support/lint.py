@@ -24,8 +24,6 @@ from consdb_actions.lint.finding import Hit
 from consdb_actions.lint.rules import CHECKS
 from consdb_actions.lint.script import Direction, DirectionRun, Failure, RevisionScript
 
-__all__ = ["HISTORY", "SCHEMA", "hits", "make_script"]
-
 SCHEMA = "cdb_demo"
 ROLES = {"usdf": ("SELECT",), "oods": ("SELECT",)}
 

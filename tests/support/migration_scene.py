@@ -18,9 +18,7 @@ from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Inputs, RequestedMigration
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
-from tests.support.github.things import BOT, Comment, Pull, Repo
-
-__all__ = ["LABEL", "TARGET", "MigrationScene", "generated", "outcome_of", "script", "write_result"]
+from tests.support.github.things import Comment, Pull, Repo
 
 TARGET = "lsst-dm/consdb"
 LABEL = "consdb: migrate"
@@ -237,6 +235,3 @@ class MigrationScene:
                 for name, sha in branches.items()
             },
         }
-
-
-assert BOT

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-__all__ = ["Node", "parse"]
-
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 

@@ -9,20 +9,9 @@ from typing import Any
 from consdb_actions.deploy.model import DeployPolicy, Values, default_files, values_file
 from consdb_actions.deploy.values import parse_values
 from tests.support.github.things import Repo
-from tests.support.github.world import World
+from tests.support.github.world import World, copied
 from tests.support.registry import RegistryDouble
-
-__all__ = [
-    "CONSDB",
-    "PHALANX",
-    "SDM",
-    "TOKEN",
-    "Site",
-    "consdb_file",
-    "files_of",
-    "tap_file",
-    "values_of",
-]
+from tests.support.trees import revision_text
 
 PHALANX, CONSDB, SDM = "lsst-sqre/phalanx", "lsst-dm/consdb", "lsst/sdm_schemas"
 TOKEN = "token-of-actions"
@@ -135,12 +124,7 @@ class Site:
 
     def copy(self, root: Path, registry: RegistryDouble | None = None) -> Site:
         """Copy the site into another world, optionally with another registry."""
-        twin = Site.__new__(Site)
-        twin.__dict__.update(self.__dict__)
-        root.mkdir(parents=True)
-        twin.world = self.world.copy(root)
-        for name in ("repo", "consdb", "sdm"):
-            setattr(twin, name, twin.world.repos[getattr(self, name).full_name])
+        twin = copied(self, self.world, root, self.registry)
         if registry is not None:
             twin.registry = registry
             for tag in ("26.5.1", "26.6.1", "26.6.2"):
@@ -159,10 +143,7 @@ class Site:
         self.world.commit(self.consdb, "main", {"README.md": f"{tag}\n"}, message="Begin")
         branch = f"tickets/DM-9{tag.replace('.', '')}"
         self.world.commit(
-            self.consdb,
-            branch,
-            {f"notes/{tag}.md": "x\n", **(files or {})},
-            onto=self.consdb.tip("main"),
+            self.consdb, branch, {f"notes/{tag}.md": "x\n", **(files or {})}, onto=self.consdb.tip("main")
         )
         pull = self.world.open_pull(self.consdb, branch, title=f"DM-9: What {tag} <brings> @everyone")
         sha = self.world.merge(self.consdb, pull)
@@ -198,77 +179,24 @@ class Site:
         return self.text(values_file(app, environment), ref)
 
 
-MIGRATION = '''"""Add the temperature of the dome
-
-Revision ID: abc
-Revises:
-"""
-from alembic import op
-import sqlalchemy as sa
-
-revision = "abc"
-down_revision = None
-
-
-def upgrade() -> None:
-    op.add_column("exposure", sa.Column("dome_temp", sa.Double(), nullable=True), schema="cdb_lsstcam")
-
-
-def downgrade() -> None:
-    op.drop_column("exposure", "dome_temp", schema="cdb_lsstcam")
-'''
+MIGRATION = revision_text(
+    "abc",
+    None,
+    'op.add_column("exposure", sa.Column("dome_temp", sa.Double(), nullable=True), schema="cdb_lsstcam")',
+    title="Add the temperature of the dome\n\nRevision ID: abc\nRevises:\n",
+)
 
 
 def release_payload(tag: str, *, there: bool) -> dict[str, Any]:
     """Return a GitHub release, with or without the datalink snippets."""
-    url, web = f"http://127.0.0.1/repos/{SDM}/releases/1", f"https://github.com/{SDM}/releases"
-    author = {
-        **dict.fromkeys(("login", "node_id", "type"), "release-bot"),
-        **dict.fromkeys(
-            (
-                *("avatar_url", "url", "html_url", "followers_url", "following_url", "gists_url"),
-                *("starred_url", "subscriptions_url", "organizations_url", "repos_url", "events_url"),
-                "received_events_url",
-            ),
-            "https://example.org",
-        ),
-        "id": 1,
-        "gravatar_id": "",
-        "site_admin": False,
-    }
-    asset = {
-        "url": f"{url}/assets/1",
-        "browser_download_url": DATALINK.format(tag),
-        "id": 1,
-        "node_id": "RA_1",
-        "name": "datalink-snippets.zip",
-        "label": None,
-        "state": "uploaded",
-        "content_type": "application/zip",
-        "size": 1000,
-        "digest": None,
-        "download_count": 1,
-        "created_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-01-01T00:00:00Z",
-        "uploader": author,
-    }
+    asset = {"name": "datalink-snippets.zip", "browser_download_url": DATALINK.format(tag)}
     return {
-        "url": url,
-        "html_url": f"{web}/tag/{tag}",
-        "assets_url": f"{url}/assets",
-        "upload_url": f"{url}/assets{{?name,label}}",
-        "tarball_url": None,
-        "zipball_url": None,
+        "url": f"https://api.github.com/repos/{SDM}/releases/1",
+        "html_url": f"https://github.com/{SDM}/releases/tag/{tag}",
         "id": 1,
-        "node_id": "RE_1",
         "tag_name": tag,
-        "target_commitish": "main",
         "name": tag,
         "body": "",
-        "draft": False,
-        "prerelease": False,
-        "created_at": "2026-01-01T00:00:00Z",
         "published_at": "2026-01-01T00:00:00Z",
-        "author": author,
         "assets": [asset] if there else [],
     }

@@ -15,19 +15,20 @@ from consdb_actions.approval.comment import MARKER
 from consdb_actions.approval.plan import PullPlan
 from consdb_actions.commands.process import process_flow
 from consdb_actions.commands.pull_requests import sync_pull
+from consdb_actions.deploy.model import values_file
 from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.process.plan import CommentRequests, requests_of
 from consdb_actions.process.states import Progress
 from consdb_actions.publication.source import Marker
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
-from tests.support.github.things import Comment, Pull, Repo
+from tests.support.github.things import Comment, Pull
+from tests.support.phalanx import CONSDB, PHALANX, consdb_file, tap_file
 
 __all__ = ["CONSDB", "NOW", "PHALANX", "PROCESS", "Way"]
 
-CONSDB = "lsst-dm/consdb"
-PHALANX = "lsst-sqre/phalanx"
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
+TAP = values_file("consdbtap", "usdfprod")
 REVISION = "alembic/latiss/versions/abc_dm_1.py"
 EFD = "python/lsst/consdb/transformed_efd/schemas/yml/efd_latiss.yaml"
 
@@ -37,36 +38,6 @@ PROCESS: dict[str, Any] = {
     "tap_environments": ["usdfprod"],
 }
 """The ConsDB team is that of the approvals, carl and cleo; uma is at USDF."""
-
-IMAGES = ("base", "summit", "usdfprod")
-
-
-def values(tag: str, *, hinfo: bool) -> str:
-    """Write the values file of consdb in one environment."""
-    word = "true" if hinfo else "false"
-    return (
-        f'db:\n  user: "oods"\nhinfo:\n  latiss:\n    enable: {word}\n    tag: "{tag}"\n'
-        f'pq:\n  image:\n    tag: "{tag}"\n'
-    )
-
-
-def tap_values(tag: str, week: str) -> str:
-    """Write the values file of consdbtap in one environment."""
-    url = f"https://github.com/lsst/sdm_schemas/releases/download/{week}/datalink-snippets.zip"
-    return (
-        'cadc-tap:\n  tapSchema:\n    image:\n      repository: "lsstsqre/tap-schema-usdf-prod-cdb"\n'
-        f'      tag: "{tag}"\n  config:\n    datalinkPayloadUrl: "{url}"\n'
-    )
-
-
-def set_tag(repo: Repo, name: str, *, at: datetime | None = None) -> None:
-    """Tag the newest commit of main; with a time the tag is annotated."""
-    sha = repo.tip("main")
-    if at is not None:
-        tagger = f"carl <carl@example.org> {int(at.timestamp())} +0000"
-        text = f"object {sha}\ntype commit\ntag {name}\ntagger {tagger}\n\n{name}\n"
-        sha = repo.store.git("mktag", stdin=text.encode()).decode().strip()
-    repo.store.set_ref(f"refs/tags/{name}", sha)
 
 
 @dataclass(frozen=True)
@@ -97,12 +68,9 @@ class Way(Scene):
         self.push(self.new_table())
         files = {"alembic.ini": "[latiss]\n", "python/lsst/consdb/pqserver.py": "# serves\n"}
         world.commit(self.consdb, "main", files, author="maintainer")
-        set_tag(self.consdb, "26.2.1")
-        files = {
-            f"applications/consdb/values-{name}.yaml": values("26.2.1", hinfo=name != "usdfprod")
-            for name in IMAGES
-        }
-        files["applications/consdbtap/values-usdfprod.yaml"] = tap_values("w.2026.5", "w.2026.5")
+        world.tag(self.consdb, "26.2.1", annotated=False)
+        files = {values_file("consdb", name): consdb_file(name, "26.2.1") for name in process["environments"]}
+        files[TAP] = tap_file("usdfprod", "w.2026.5", "w.2026.5")
         world.commit(self.phalanx, "main", files, author="maintainer")
 
     @staticmethod
@@ -142,18 +110,15 @@ class Way(Scene):
         return self.world.merge(self.consdb, self.migration)
 
     def tag(self, name: str = "26.3.1") -> None:
-        set_tag(self.consdb, name, at=self.world.tick())
+        self.world.tag(self.consdb, name, at=self.world.tick())
 
     def deploy(self, *environments: str, tag: str = "26.3.1") -> None:
         """Merge a pull request in phalanx that sets a tag in some environments."""
-        files = {
-            f"applications/consdb/values-{name}.yaml": values(tag, hinfo=name != "usdfprod")
-            for name in environments
-        }
+        files = {values_file("consdb", name): consdb_file(name, tag) for name in environments}
         self._phalanx(f"deploy/{'-'.join(environments)}", files)
 
     def deploy_tap(self, tag: str, week: str = "w.2026.5") -> None:
-        self._phalanx(f"tap/{tag}", {"applications/consdbtap/values-usdfprod.yaml": tap_values(tag, week)})
+        self._phalanx(f"tap/{tag}", {TAP: tap_file("usdfprod", tag, week)})
 
     def _phalanx(self, branch: str, files: Mapping[str, str]) -> None:
         self.world.commit(self.phalanx, branch, files, onto=self.phalanx.tip("main"), author="carl")
@@ -164,7 +129,7 @@ class Way(Scene):
         return self.world.merge(self.repo, self.pull)
 
     def weekly(self, name: str = "w.2026.12") -> None:
-        set_tag(self.repo, name)
+        self.world.tag(self.repo, name, annotated=False)
 
     def finish(self, until: str = "") -> None:
         """Do all steps in order, up to and including one."""

@@ -26,26 +26,6 @@ from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.schema.sources import TableSource
 from tests.support.configuration import section
 
-__all__ = [
-    "BOT",
-    "HEAD",
-    "LATISS",
-    "NEWER",
-    "OLD",
-    "STAGES",
-    "START",
-    "at",
-    "change",
-    "deployments",
-    "facts_at",
-    "migration",
-    "person",
-    "policy",
-    "push",
-    "remembered",
-    "say",
-]
-
 HEAD, OLD, NEWER = "c" * 40, "a" * 40, "e" * 40
 CONSDB_HEAD, CONSDB_MERGE, SDM_MERGE = "1" * 40, "2" * 40, "3" * 40
 LATISS = "python/lsst/sdm/schemas/cdb_latiss.yaml"

@@ -10,28 +10,16 @@ from hypothesis import strategies as st
 
 from tests.support.workbench import Data, column, schema, table
 
-__all__ = ["accidents", "edited", "schemas"]
-
 TYPES = ("int", "long", "short", "float", "double", "boolean", "string", "text", "timestamp")
 TEXTS = st.sampled_from(
     [
-        "plain",
-        "50 % of it's",
-        'a "quoted" word',
-        "back\\slash",
-        ":name and ${x}",
-        '"""',
-        "Größe\nzweite",
-        "::x :1:",
+        *("plain", "50 % of it's", 'a "quoted" word', "back\\slash", ":name and ${x}", '"""'),
+        *("Größe\nzweite", "::x :1:"),
     ]
 )
 NAMES = ("alpha", "Beta", "gamma_ray", "order", "e5", "frac%", "at:noon", "o'clock", "w" * 63)
 TABLES = ("ccd", "quick", "Flex", "user")
-OVERRIDES = {
-    "int": ("SMALLINT", "NUMERIC"),
-    "string": ("VARCHAR(48)", "TEXT"),
-    "double": ("NUMERIC", "REAL"),
-}
+OVERRIDES = {"int": ("SMALLINT", "NUMERIC"), "string": ("VARCHAR(48)", "TEXT"), "double": ("NUMERIC", "REAL")}
 NUMBERS = {"int", "long", "short"}
 ACTIONS = st.sampled_from([None, "CASCADE", "SET NULL", "RESTRICT"])
 
@@ -179,18 +167,22 @@ def real(data: Data) -> list[Data]:
     return [t for t in data["tables"] if t["name"] != "visit1"]
 
 
+def keep(each: Data, key: str, wanted: Callable[[Data], bool]) -> None:
+    """Keep some constraints or indexes of a table; a list of none goes."""
+    kept = [item for item in each.pop(key, ()) if wanted(item)]
+    if kept:
+        each[key] = kept
+
+
 def drop_where(data: Data, gone: Callable[[str], bool]) -> None:
     """Remove constraints and indexes over removed columns."""
     for each in data["tables"]:
         for key in ("constraints", "indexes"):
-            kept = [
-                i
-                for i in each.get(key, ())
-                if not any(gone(c) for c in (*i.get("columns", ()), *i.get("referencedColumns", ())))
-            ]
-            each.pop(key, None)
-            if kept:
-                each[key] = kept
+            keep(
+                each,
+                key,
+                lambda i: not any(gone(c) for c in (*i.get("columns", ()), *i.get("referencedColumns", ()))),
+            )
 
 
 def edit_add(draw: st.DrawFn, data: Data, each: Data) -> None:
@@ -214,10 +206,7 @@ def edit_drop(draw: st.DrawFn, data: Data, each: Data) -> None:
         gone = draw(st.sampled_from(found))
         each["columns"].remove(gone)
         drop_where(data, lambda c: c == gone["@id"])
-        kept = [i for i in each.get("constraints", ()) if f'"{gone["name"]}"' not in i.get("expression", "")]
-        each.pop("constraints", None)
-        if kept:
-            each["constraints"] = kept
+        keep(each, "constraints", lambda i: f'"{gone["name"]}"' not in i.get("expression", ""))
 
 
 def edit_rename(draw: st.DrawFn, data: Data, each: Data) -> None:
@@ -297,9 +286,7 @@ def edit_constraint(draw: st.DrawFn, data: Data, each: Data) -> None:
     item = draw(st.sampled_from(found))
     kind = draw(st.sampled_from(["drop", "rename", "option"]))
     if kind == "drop":
-        each["constraints"].remove(item)
-        if not each["constraints"]:
-            del each["constraints"]
+        keep(each, "constraints", lambda i: i is not item)
     elif kind == "rename":
         item["name"] += draw(st.sampled_from(["_a", "_b"]))
     elif item["@type"] == "ForeignKey":
@@ -321,11 +308,9 @@ def edit_unique(draw: st.DrawFn, data: Data, each: Data) -> None:
 
 def edit_key(draw: st.DrawFn, data: Data, each: Data) -> None:
     """Change the primary key."""
-    each["primaryKey"] = [f"{each['@id']}.u"] if each["primaryKey"] != [f"{each['@id']}.u"] else ["k0"]
-    if each["primaryKey"] == ["k0"]:
-        each["primaryKey"] = [c["@id"] for c in each["columns"] if c["@id"].endswith((".k0", ".k1"))]
-    if not each["primaryKey"]:
-        each["primaryKey"] = [f"{each['@id']}.u"]
+    unique = [f"{each['@id']}.u"]
+    keys = [c["@id"] for c in each["columns"] if c["@id"].endswith((".k0", ".k1"))]
+    each["primaryKey"] = (keys or unique) if each["primaryKey"] == unique else unique
 
 
 def edit_index(draw: st.DrawFn, data: Data, each: Data) -> None:
@@ -374,25 +359,9 @@ def edit_refer(draw: st.DrawFn, data: Data, each: Data) -> None:
             return
 
 
-EDITS = (
-    edit_add,
-    edit_drop,
-    edit_rename,
-    edit_swap,
-    edit_retype,
-    edit_comment,
-    edit_nullable,
-    edit_default,
-    edit_check,
-    edit_constraint,
-    edit_unique,
-    edit_key,
-    edit_index,
-    edit_drop_table,
-    edit_new_table,
-    edit_rename_table,
-    edit_refer,
-)
+EDITS: list[Callable[[st.DrawFn, Data, Data], None]] = [
+    value for name, value in list(globals().items()) if name.startswith("edit_")
+]
 
 
 @st.composite

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.support.github.things import Pull, Repo
-from tests.support.github.world import World
-
-__all__ = ["FIRST", "REPOSITORY", "TOKEN", "ReleaseScene", "migration"]
+from tests.support.github.world import World, copied
+from tests.support.trees import revision_text
 
 REPOSITORY = "lsst-dm/consdb"
 TOKEN = "token-of-actions"
@@ -20,12 +20,8 @@ FIRST = "alembic/lsstcam/versions/aaaaaaaaaaaa_initial.py"
 
 def migration(revision: str, down: str, title: str, *operations: str) -> str:
     """Write a revision's file."""
-    body = "\n".join(f"    {line}" for line in operations or ("pass",))
-    return (
-        f'"""{title}\n\nRevision ID: {revision}\n"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
-        f"revision = {revision!r}\ndown_revision = {down or None!r}\n\n\n"
-        f"def upgrade() -> None:\n{body}\n\n\ndef downgrade() -> None:\n    pass\n"
-    )
+    title = f"{title}\n\nRevision ID: {revision}\n"
+    return revision_text(revision, down or None, "\n".join(operations or ("pass",)), title=title)
 
 
 class ReleaseScene:
@@ -74,14 +70,9 @@ class ReleaseScene:
         self.world.merge(self.repo, pull)
         return pull
 
-    def tag(self, name: str, commit: str, *, annotated: bool = True, message: str = "By hand") -> None:
-        """Tag a commit as a person does with git."""
-        sha = commit
-        if annotated:
-            tagger = "po-1 <po-1@example.org> 1780000000 +0000"
-            text = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}\n"
-            sha = self.repo.store.git("mktag", stdin=text.encode()).decode().strip()
-        self.repo.store.set_ref(f"refs/tags/{name}", sha)
+    def tag(self, name: str, commit: str, *, annotated: bool = True) -> None:
+        at = datetime.fromtimestamp(1780000000, UTC)
+        self.world.tag(self.repo, name, commit, annotated=annotated, who="po-1", at=at)
 
     def check(
         self,
@@ -103,14 +94,7 @@ class ReleaseScene:
         self.world.status(self.repo, sha or self.head, "ci/docs", "success")
 
     def copy(self, root: Path) -> ReleaseScene:
-        """Copy the scene into another world."""
-        twin = ReleaseScene.__new__(ReleaseScene)
-        twin.__dict__.update(self.__dict__)
-        root.mkdir(parents=True)
-        twin.world = self.world.copy(root)
-        twin.repo = twin.world.repos[REPOSITORY]
-        twin.first, twin.second = (twin.repo.pulls[pull.number] for pull in (self.first, self.second))
-        return twin
+        return copied(self, self.world, root)
 
     @property
     def tags(self) -> dict[str, tuple[str, str, str]]:

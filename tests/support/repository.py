@@ -7,8 +7,6 @@ from pathlib import Path
 
 from consdb_actions.adapters import shell
 
-__all__ = ["Repository"]
-
 _ENVIRONMENT = {
     "GIT_AUTHOR_NAME": "A",
     "GIT_AUTHOR_EMAIL": "a@example.org",

@@ -55,10 +55,7 @@ def declared(*texts: str, source: str = "option") -> Declarations:
 
 
 def decided(
-    before: Sequence[TableFacts],
-    after: Sequence[TableFacts],
-    *texts: str,
-    on_question: OnQuestion = "fail",
+    before: Sequence[TableFacts], after: Sequence[TableFacts], *texts: str, on_question: OnQuestion = "fail"
 ) -> Decisions:
     return decide(before, after, declared(*texts), on_question)
 

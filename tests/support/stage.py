@@ -15,8 +15,6 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.outcome import SectionOutcome
 from tests.support.workbench import Workbench
 
-__all__ = ["Stage", "broken", "proven", "staged"]
-
 
 class Stage:
     """A database after ``number`` revisions of the section."""

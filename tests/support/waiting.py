@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["PATIENCE", "until"]
-
 PATIENCE = 300.0  # seconds; a limit for hanging tests only
 
 

@@ -26,10 +26,7 @@ from consdb_actions.migration.matching.declarations import (
 )
 from consdb_actions.migration.outcome import SectionOutcome, VerificationCheck
 from consdb_actions.publication.result import read_revision
-
-__all__ = ["MIGRATIONS", "Workbench", "column", "schema", "table"]
-
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+from tests.support.trees import MIGRATIONS, copy_section, revision_text
 
 Data = dict[str, Any]
 
@@ -93,14 +90,7 @@ class Workbench:
         self, server: ScratchServer, root: Path, *, section: str = "latiss", shadow: bool = True
     ) -> None:
         self.server, self.root, self.section_name, self.shadow = server, root, section, shadow
-        folder = root / "alembic" / section
-        (folder / "versions").mkdir(parents=True)
-        shutil.copyfile(MIGRATIONS / "alembic.ini", root / "alembic.ini")
-        shutil.copyfile(MIGRATIONS / "alembic" / "env.py", root / "alembic" / "env.py")
-        for name in ("env.py", "script.py.mako"):
-            shutil.copyfile(MIGRATIONS / "alembic" / section / name, folder / name)
-        for other in (MIGRATIONS / "alembic").iterdir():
-            (root / "alembic" / other.name).mkdir(exist_ok=True) if other.is_dir() else None
+        copy_section(root, section)
         if shadow:
             shutil.copytree(MIGRATIONS / "python", root / "python")
         self.number = 0
@@ -135,12 +125,9 @@ class Workbench:
         with tree.importable():
             head = tree.section(self.section_name).head()
         revision = f"{self.number:04x}{len(list(self.versions.glob('*.py'))):04x}beef"
-        lines = "\n".join(f"    {line}" for line in body.splitlines())
-        text = (
-            f'"""By hand."""\nfrom alembic import op\nimport sqlalchemy as sa\n{imports}\n'
-            f"revision = {revision!r}\ndown_revision = {(head.revision if head else None)!r}\n"
-            f"branch_labels = None\ndepends_on = None\n\n\n"
-            f"def upgrade():\n{lines}\n\n\ndef downgrade():\n    pass\n"
+        down = head.revision if head else None
+        text = revision_text(revision, down, body, title="By hand.").replace(
+            "import op\n", f"import op\n{imports}\n"
         )
         (self.versions / f"{revision}_by_hand.py").write_text(text, encoding="utf-8")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["TestClock"]
-
 
 class TestClock:
     """Time that passes only by sleeping."""

@@ -11,9 +11,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from functools import partial
 from pathlib import Path
-
-__all__ = ["UnavailableError", "description_file", "graphql_schema", "webhook_examples", "webhook_schema"]
 
 OPENAPI = "@octokit/openapi@23.0.2"
 GRAPHQL = "@octokit/graphql-schema@15.26.1"
@@ -40,28 +39,9 @@ def cache() -> Path:
     return Path(base) / "consdb-actions-tests"
 
 
-def description_file() -> Path:
-    """Return the path of ``api.github.com.json``, fetched if need be."""
-    return _file(OPENAPI, _WANTED[OPENAPI][0])
-
-
-def graphql_schema() -> Path:
-    """Return the path of GitHub's GraphQL schema, fetched if need be."""
-    return _file(GRAPHQL, _WANTED[GRAPHQL][0])
-
-
-def webhook_examples() -> Path:
-    """Return the path of the published examples of event payloads, fetched if need be."""
-    return _file(EXAMPLES, _WANTED[EXAMPLES][0])
-
-
-def webhook_schema() -> Path:
-    """Return the path of the published JSON Schema of event payloads, fetched if need be."""
-    return _file(SCHEMAS, _WANTED[SCHEMAS][0])
-
-
-def _file(package: str, member: str) -> Path:
-    path = cache() / package.replace("/", "+") / member
+def _file(package: str) -> Path:
+    """Return the path of a file, fetched if need be."""
+    path = cache() / package.replace("/", "+") / _WANTED[package][0]
     if not path.is_file():
         _fetch(package)
     return path
@@ -93,6 +73,11 @@ def _fetch(package: str) -> None:
         if not target.exists():
             (Path(folder) / "out").rename(target)
 
+
+description_file = partial(_file, OPENAPI)
+graphql_schema = partial(_file, GRAPHQL)
+webhook_examples = partial(_file, EXAMPLES)
+webhook_schema = partial(_file, SCHEMAS)
 
 if __name__ == "__main__":
     try:

@@ -10,8 +10,6 @@ from enum import Enum
 
 import pytest
 
-__all__ = ["HANGS", "Fault", "Kind", "without_waiting"]
-
 HANGS = b"*hangs*"
 """What a double sends in place of an answer that does not come in time."""
 
@@ -63,22 +61,9 @@ class Kind(Enum):
 
 @dataclass
 class Fault:
-    """A fault at a call.
+    """A fault at a call: method and path, with or without the query; empty ones fit every call.
 
-    Attributes
-    ----------
-    kind
-        What goes wrong.
-    method, target
-        The call: its method, and its path with or without the query. Empty ones fit every call.
-    skip
-        How many fitting calls go well first.
-    times
-        How many fitting calls then fail.
-    retry_after
-        Seconds that a rate limit asks to wait.
-    body
-        The answer of another form, with HTTP 200.
+    `skip` fitting calls go well first, then `times` fail. Rate limits ask for `retry_after` seconds.
     """
 
     kind: Kind
@@ -87,7 +72,7 @@ class Fault:
     skip: int = 0
     times: int = 1
     retry_after: int = 7
-    body: bytes = b""
+    body: bytes = b""  # the answer of another form, with HTTP 200
     hits: int = field(default=0, init=False)
     _seen: int = field(default=0, init=False)
 

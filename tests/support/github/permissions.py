@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["App", "Grant", "Need", "need_of"]
-
 _RULES = (
     (r"/graphql|/user.*|/apps?/.*|/app|.*/installation", ""),
     (r"/orgs/\{org\}/teams(/.*)?", "members"),

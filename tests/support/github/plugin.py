@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
+from consdb_actions.adapters.github import SystemClock
+from consdb_actions.cli import main
 from tests.support.github.descriptions import UnavailableError, cache, description_file
 from tests.support.github.faults import without_waiting
 from tests.support.github.openapi import Description
 from tests.support.github.server import GitHubDouble
 from tests.support.github.world import World
 
-__all__ = ["CACHE", "TRIED", "Double", "Tried"]
-
 Double = Callable[[World], GitHubDouble]
+Run = Callable[..., tuple[int, str, str]]
+"""Runs a command; returns its exit code, output and errors."""
 
 
 @dataclass
@@ -81,6 +83,35 @@ def github_double(github_description: Description | None) -> Iterator[Double]:
     yield make
     for double in made:
         double.close()
+
+
+@pytest.fixture
+def connected(github_double: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
+    """Give a maker of doubles that commands talk to, without waiting."""
+
+    def make(world: World) -> GitHubDouble:
+        double, time = github_double(world), [0.0]
+        monkeypatch.setenv("GITHUB_TOKEN", "token-of-actions")
+        monkeypatch.setenv("GITHUB_API_URL", double.url)
+        monkeypatch.setattr(SystemClock, "now", lambda self: time[0])
+        monkeypatch.setattr(
+            SystemClock, "sleep", lambda self, seconds: time.__setitem__(0, time[0] + seconds)
+        )
+        return double
+
+    return make
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Give a function that runs commands."""
+
+    def call(*args: str) -> tuple[int, str, str]:
+        code = main(list(args))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

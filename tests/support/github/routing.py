@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlencode
 
 from tests.support.github.payloads import Payloads
 from tests.support.github.permissions import Need
 from tests.support.github.things import Pull, Repo, User
 from tests.support.github.world import World
-
-__all__ = ["ROUTES", "Call", "Handler", "RefusalError", "Response", "Route", "find_route", "route"]
 
 
 class RefusalError(Exception):
@@ -26,6 +24,16 @@ class RefusalError(Exception):
         self.status = status
         self.message = message
         self.errors = errors
+
+
+T = TypeVar("T")
+
+
+def known(found: T | None, message: str = "Not Found") -> T:
+    """Return what a call names; refuse the call if there is none."""
+    if found is None:
+        raise RefusalError(404, message)
+    return found
 
 
 @dataclass
@@ -55,18 +63,12 @@ class Call:
 
     @property
     def repo(self) -> Repo:
-        repo = self.world.repos.get(f"{self.params['owner']}/{self.params['repo']}")
-        if repo is None:
-            raise RefusalError(404, "Not Found")
-        return repo
+        return known(self.world.repos.get(f"{self.params['owner']}/{self.params['repo']}"))
 
     @property
     def pull(self) -> Pull:
         number = self.params.get("pull_number") or self.params["issue_number"]
-        pull = self.repo.pulls.get(int(number))
-        if pull is None:
-            raise RefusalError(404, "Not Found")
-        return pull
+        return known(self.repo.pulls.get(int(number)))
 
     def require(self, need: Need, where: str) -> None:
         """Refuse what the token was not given, and write down what was needed."""
@@ -98,7 +100,8 @@ class Call:
         return items[(page - 1) * size : page * size]
 
 
-Handler = Callable[[Call], Response]
+Handler = Callable[[Call], Any]
+"""Returns a response, or the body of a successful one."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["CommitInfo", "Entry", "GitStore", "Signature", "TagInfo"]
-
-
 _READING = ("cat-file", "rev-parse", "for-each-ref", "merge-base", "rev-list", "ls-tree", "diff", "diff-tree")
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -157,6 +154,11 @@ class GitStore:
         lines += [f"author {author.line(at)}", f"committer {committer.line(at)}", "", message]
         data = "\n".join(lines).encode()
         return self.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=data).decode().strip()
+
+    def tag(self, name: str, sha: str, kind: str, message: str, tagger: str) -> str:
+        """Write an annotated tag."""
+        text = f"object {sha}\ntype {kind}\ntag {name}\ntagger {tagger}\n\n{message}\n"
+        return self.git("mktag", stdin=text.encode()).decode().strip()
 
     def merge(self, base: str, head: str) -> str | None:
         """Merge one commit into another, as git does; None on a conflict."""

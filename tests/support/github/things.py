@@ -8,8 +8,6 @@ from typing import Any
 
 from tests.support.github.store import GitStore, Signature
 
-__all__ = ["BOT", "Comment", "Event", "Label", "Pull", "Repo", "Review", "Status", "Team", "User"]
-
 BOT = "github-actions[bot]"
 
 

@@ -10,25 +10,17 @@ import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.github.permissions import App, Grant
-from tests.support.github.store import GitStore
+from tests.support.github.store import GitStore, Signature
 from tests.support.github.things import BOT, Comment, Event, Label, Pull, Repo, Review, Status, Team, User
 
-__all__ = ["World"]
+T = TypeVar("T")
 
 
 class World:
-    """The whole of what the double pretends to be.
-
-    Parameters
-    ----------
-    root
-        Folder for the bare repositories.
-    start
-        The moment at which the world's own clock starts; every action takes a minute.
-    """
+    """The state of the double: bare repositories below `root`, and a clock of a minute for every action."""
 
     def __init__(self, root: Path, start: datetime = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)) -> None:
         self.root = root
@@ -45,19 +37,9 @@ class World:
 
     def copy(self, root: Path | None = None) -> World:
         """Return an independent world; bare repositories are shared unless a folder for copies is given."""
-        twin = World.__new__(World)
-        stores = {id(repo.store): repo.store for repo in self.repos.values()}
-        twin.__dict__.update(copy.deepcopy(self.__dict__, dict(stores)))
-        if root is not None:
-            twin.root = root
-            for repo in twin.repos.values():
-                path = root / repo.store.path.name
-                shutil.copytree(repo.store.path, path)
-                repo.store = GitStore(path)
-        return twin
+        return copied(self, self, root)
 
     def tick(self) -> datetime:
-        """Let a minute pass."""
         self._now += timedelta(minutes=1)
         return self._now
 
@@ -115,6 +97,23 @@ class World:
         org, _, slug = name.partition("/")
         self.teams[name] = Team(org, slug, [self.user(login).id for login in members], self.new_id())
         return self.teams[name]
+
+    def tag(
+        self,
+        repo: Repo,
+        name: str,
+        commit: str = "",
+        *,
+        annotated: bool = True,
+        who: str = "carl",
+        at: datetime | None = None,
+    ) -> None:
+        """Tag a commit, by default the newest of main, as a person does with git."""
+        sha = commit or repo.tip("main")
+        if annotated:
+            signature = Signature(who, f"{who}@example.org", at)
+            sha = repo.store.tag(name, sha, "commit", f"Tag {name}", signature.line(self._now))
+        repo.store.set_ref(f"refs/tags/{name}", sha)
 
     # Repositories and commits
 
@@ -211,10 +210,6 @@ class World:
         pull.state, pull.merged_at, pull.merge_sha = "closed", self.now, sha
         return sha
 
-    def dismiss(self, review: Review) -> None:
-        self.tick()
-        review.state = "DISMISSED"
-
     def event(self, pull: Pull, kind: str, actor: int | None, **data: Any) -> Event:
         event = Event(self.new_id(), kind, actor, self.tick(), data)
         pull.timeline.append(event)
@@ -270,54 +265,18 @@ class World:
         app: str = "github-actions",
     ) -> dict[str, Any]:
         """Add a check run to a commit, and return it."""
-        number = self.new_id()
-        at = "2026-06-20T10:00:00Z"
-        url = f"https://api.github.com/repos/{repo.full_name}"
+        number, at = self.new_id(), "2026-06-20T10:00:00Z"
         row = {
             "id": number,
             "name": name,
-            "node_id": f"CR_{number}",
             "head_sha": sha,
-            "external_id": "",
-            "url": f"{url}/check-runs/{number}",
-            "html_url": f"https://github.com/{repo.full_name}/runs/{number}",
             "details_url": f"https://github.com/{repo.full_name}/actions/runs/{run}/job/{number}",
             "status": status,
             "conclusion": conclusion,
             "started_at": at,
             "completed_at": at if conclusion is not None else None,
-            "output": {
-                "title": None,
-                "summary": None,
-                "text": None,
-                "annotations_count": 0,
-                "annotations_url": f"{url}/check-runs/{number}/annotations",
-            },
             "check_suite": {"id": run},
-            "app": {
-                "id": 15368,
-                "slug": app,
-                "node_id": "A_1",
-                "owner": {
-                    "id": 1,
-                    "slug": "github",
-                    "node_id": "E_1",
-                    "name": "GitHub",
-                    "html_url": "https://github.com/enterprises/github",
-                    "created_at": at,
-                    "updated_at": at,
-                    "avatar_url": "https://avatars.githubusercontent.com/b/1",
-                },
-                "name": "GitHub Actions",
-                "description": None,
-                "external_url": "https://help.github.com",
-                "html_url": f"https://github.com/apps/{app}",
-                "created_at": at,
-                "updated_at": at,
-                "permissions": {},
-                "events": [],
-            },
-            "pull_requests": [],
+            "app": {"id": 15368, "slug": app},
         }
         repo.rows.setdefault("check runs", []).append(row)
         return row
@@ -342,3 +301,16 @@ class World:
             "statuses": latest,
             "asked": sorted(logins[user] for user in pull.asked_people) + sorted(pull.asked_teams),
         }
+
+
+def copied(scene: T, world: World, root: Path | None = None, *shared: object) -> T:
+    """Copy a scene and its world; bare repositories are shared unless a folder for copies is given."""
+    kept = [*(repo.store for repo in world.repos.values()), *shared]
+    twin, made = copy.deepcopy((scene, world), {id(item): item for item in kept})
+    for repo in made.repos.values() if root is not None else ():
+        assert root is not None
+        made.root = root
+        path = root / repo.store.path.name
+        shutil.copytree(repo.store.path, path)
+        repo.store = GitStore(path)
+    return twin

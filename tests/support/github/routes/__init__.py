@@ -1,21 +1,9 @@
-"""The routes, a module per area; importing them fills the table."""
+"""The routes; importing them fills the table."""
 
 from __future__ import annotations
 
-from tests.support.github.routes import (
-    accounts,
-    apps,
-    gitdata,
-    gitwrite,
-    issues,
-    pulls,
-    queries,
-    reactions,
-    releases,
-    settings,
-    statuses,
-)
+from tests.support.github.routes import git, pulls, queries, repositories
 
 __all__ = ["LOADED"]
 
-LOADED = (accounts, apps, gitdata, gitwrite, issues, pulls, queries, reactions, releases, settings, statuses)
+LOADED = (git, pulls, queries, repositories)
