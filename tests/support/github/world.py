@@ -6,7 +6,6 @@ Methods here are what people do in a test. Calls over HTTP change the same state
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,9 +50,7 @@ class World:
         if root is not None:
             twin.root = root
             for repo in twin.repos.values():
-                path = root / repo.store.path.name
-                shutil.copytree(repo.store.path, path)
-                repo.store = GitStore(path)
+                repo.store = repo.store.copy(root / repo.store.path.name)
         return twin
 
     def tick(self) -> datetime:

@@ -15,7 +15,7 @@ _NAME = re.compile(r"refs/(heads|tags)/[^\s~^:?*\[\\]+")
 
 @route("POST", "/repos/{owner}/{repo}/git/blobs")
 def create_blob(call: Call) -> Response:
-    sha = call.repo.store.git("hash-object", "-w", "--stdin", stdin=decoded(call.body)).decode().strip()
+    sha = call.repo.store.write("blob", decoded(call.body))
     return Response(201, {"sha": sha, "url": _url(call, "blobs", sha)})
 
 
@@ -35,7 +35,7 @@ def create_tree(call: Call) -> Response:
             continue
         sha = entry.get("sha")
         if sha is None:
-            sha = store.git("hash-object", "-w", "--stdin", stdin=entry["content"].encode()).decode().strip()
+            sha = store.write("blob", entry["content"].encode())
         if store.type_of(sha) != "blob":
             raise RefusalError(422, f"tree.sha {sha} is not a valid blob")
         files[entry["path"]] = (entry.get("mode", "100644"), sha)
