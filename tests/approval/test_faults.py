@@ -19,6 +19,7 @@ from tests.approval.flow import run
 from tests.support.approvals import REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import TRIED
+from tests.support.variants import every
 
 OURS = "github-actions[bot]"
 
@@ -170,7 +171,7 @@ def tried(world: World, flow: str, *, every: bool) -> int:
     return count
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", every(2, FLOWS))
 def test_f1_a_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
     assert tried(world, flow, every=False) > 30
 
