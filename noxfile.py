@@ -109,7 +109,7 @@ def security(session: nox.Session) -> None:
     """Look at workflows, actions and scripts with linters, and give hostile input to the entry points."""
     install(session, "security")
     session.run("python", "tests/actions/linters.py")
-    pytest(session, "tests/actions")
+    pytest(session, "-n", "auto", "tests/actions")
 
 
 @nox.session

@@ -154,7 +154,8 @@ def tour() -> Any:
     return module
 
 
-@pytest.mark.parametrize("steps", [3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [3, 5])
 def test_the_tour_is_current(steps: int) -> None:
     page = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
     assert page.startswith(tour().render(steps)), "run `nox -s docs`, or `python examples/tour.py`"

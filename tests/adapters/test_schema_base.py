@@ -24,10 +24,9 @@ def contents(base: SchemaBase) -> dict[str, str]:
     return {name: found.data.decode() for name in NAMES if (found := base.read(name))}
 
 
-@pytest.fixture
-def sdm(tmp_path: Path) -> Repository:
-    """Give a checkout with a topic branch; ``main`` went on, and the layout was another at first."""
-    made = Repository(tmp_path / "sdm_schemas")
+@pytest.fixture(scope="module")
+def made_sdm(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    made = Repository(tmp_path_factory.mktemp("made") / "sdm_schemas")
     made.put("yml/cdb_a.yaml", "a0")
     made.commit("the old layout")
     made.git("tag", "old")
@@ -45,6 +44,12 @@ def sdm(tmp_path: Path) -> Repository:
     made.commit("somebody else's")
     made.git("checkout", "-q", "tickets/DM-1")
     return made
+
+
+@pytest.fixture
+def sdm(made_sdm: Repository, tmp_path: Path) -> Repository:
+    """Give a checkout with a topic branch; ``main`` went on, and the layout was another at first."""
+    return made_sdm.copy(tmp_path / "sdm_schemas")
 
 
 def short(repository: Repository, revision: str) -> str:

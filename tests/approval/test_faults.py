@@ -19,6 +19,7 @@ from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import TRIED
 from tests.support.github.trials import At, faults_at, tried
 from tests.support.github.world import copied
+from tests.support.variants import every
 
 OURS = "github-actions[bot]"
 
@@ -103,7 +104,7 @@ def faults_of(flow: str, world: World, *, every: bool) -> int:
     return tried(f"approvals sync, {flow}", scene, lambda name: copied(scene, world), run, shown, faults)
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", every(2, FLOWS))
 def test_f1_a_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
     assert faults_of(flow, world, every=False) > 30
 

@@ -295,6 +295,7 @@ def test_f3_a_server_that_does_not_answer_is_an_external_failure(
     assert_error(capsys, "cannot be reached", "--database-url", "omit the option", title="External failure")
 
 
+@pytest.mark.usefixtures("own_server")
 def test_f3_without_postgres_the_ways_to_get_one_are_told(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.stage import proven, staged
+from tests.support.variants import every
 from tests.support.workbench import Data, Workbench, column, schema, table
 
 
@@ -224,7 +225,7 @@ def test_two_equal_keys_come_back_with_their_table(bench: Workbench, kind: str) 
     "expression",
     ["seq_num % 2 = 0 OR seq_num > 0", "seq_num * 3 < 7000", "seq_num IN (1, 2, 7)", "seq_num + day_obs > 5"],
 )
-@pytest.mark.parametrize(("narrow", "wide"), [("int", "long"), ("short", "int"), ("short", "long")])
+@pytest.mark.parametrize(("narrow", "wide"), every(3, [("int", "long"), ("short", "int"), ("short", "long")]))
 def test_m21_a_check_survives_a_change_of_type_there_and_back(
     bench: Workbench, expression: str, narrow: str, wide: str
 ) -> None:

@@ -16,6 +16,7 @@ from consdb_actions.catalog import compare
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import SectionOutcome
 from tests.support.stage import broken, proven, staged
+from tests.support.variants import every
 from tests.support.workbench import Data, Workbench, column, schema, table
 
 OVERRIDE = "postgresql:datatype"
@@ -229,20 +230,23 @@ def test_m10_what_was_told_to_the_planner_and_the_storage_comes_back(bench: Work
 
 @pytest.mark.parametrize(
     ("statements", "name"),
-    [
-        (["ALTER TABLE cdb_latiss.t FORCE ROW LEVEL SECURITY"], "row-level security"),
-        (["ALTER TABLE cdb_latiss.t ENABLE ROW LEVEL SECURITY"], "row-level security"),
-        (["CREATE POLICY only_some ON cdb_latiss.t USING (id > 1)"], "only_some"),
-        (["CREATE RULE never AS ON DELETE TO cdb_latiss.t DO INSTEAD NOTHING"], "never"),
-        (["ALTER TABLE cdb_latiss.t REPLICA IDENTITY FULL"], "replica identity"),
-        (["ALTER TABLE cdb_latiss.t SET UNLOGGED"], "UNLOGGED"),
-        (["ALTER TABLE cdb_latiss.t CLUSTER ON t_pkey"], "CLUSTER"),
-        (["ALTER TABLE cdb_latiss.t SET (fillfactor = 70)"], "fillfactor"),
-        (
-            [FUNCTION, "CREATE TRIGGER tr BEFORE UPDATE ON cdb_latiss.t EXECUTE FUNCTION cdb_latiss.f()"],
-            "tr",
-        ),
-    ],
+    every(
+        2,
+        [
+            (["ALTER TABLE cdb_latiss.t FORCE ROW LEVEL SECURITY"], "row-level security"),
+            (["ALTER TABLE cdb_latiss.t ENABLE ROW LEVEL SECURITY"], "row-level security"),
+            (["CREATE POLICY only_some ON cdb_latiss.t USING (id > 1)"], "only_some"),
+            (["CREATE RULE never AS ON DELETE TO cdb_latiss.t DO INSTEAD NOTHING"], "never"),
+            (["ALTER TABLE cdb_latiss.t REPLICA IDENTITY FULL"], "replica identity"),
+            (["ALTER TABLE cdb_latiss.t SET UNLOGGED"], "UNLOGGED"),
+            (["ALTER TABLE cdb_latiss.t CLUSTER ON t_pkey"], "CLUSTER"),
+            (["ALTER TABLE cdb_latiss.t SET (fillfactor = 70)"], "fillfactor"),
+            (
+                [FUNCTION, "CREATE TRIGGER tr BEFORE UPDATE ON cdb_latiss.t EXECUTE FUNCTION cdb_latiss.f()"],
+                "tr",
+            ),
+        ],
+    ),
 )
 def test_m10_what_a_table_takes_with_it_is_named(bench: Workbench, statements: list[str], name: str) -> None:
     bench.operator = False
@@ -259,27 +263,30 @@ def test_m10_what_a_table_takes_with_it_is_named(bench: Workbench, statements: l
 @pytest.mark.parametrize("change", ["columns", "types"])
 @pytest.mark.parametrize(
     ("statements", "name"),
-    [
-        (
-            [
-                FUNCTION,
-                "CREATE TRIGGER tr BEFORE UPDATE OF b ON cdb_latiss.t EXECUTE FUNCTION cdb_latiss.f()",
-            ],
-            "trigger tr",
-        ),
-        (
-            [
-                FUNCTION,
-                "CREATE TRIGGER tr BEFORE UPDATE ON cdb_latiss.t FOR EACH ROW WHEN (OLD.b > 1) "
-                "EXECUTE FUNCTION cdb_latiss.f()",
-            ],
-            "trigger tr",
-        ),
-        (["CREATE POLICY few ON cdb_latiss.t USING (b > 1)"], "policy few"),
-        (["CREATE RULE r AS ON INSERT TO cdb_latiss.t WHERE NEW.b > 5 DO INSTEAD NOTHING"], "rule r"),
-        (["ALTER TABLE cdb_latiss.t ADD g int GENERATED ALWAYS AS (b + 1) STORED"], "column"),
-        (["CREATE PUBLICATION pu FOR TABLE cdb_latiss.t (id, b)"], "publication pu"),
-    ],
+    every(
+        2,
+        [
+            (
+                [
+                    FUNCTION,
+                    "CREATE TRIGGER tr BEFORE UPDATE OF b ON cdb_latiss.t EXECUTE FUNCTION cdb_latiss.f()",
+                ],
+                "trigger tr",
+            ),
+            (
+                [
+                    FUNCTION,
+                    "CREATE TRIGGER tr BEFORE UPDATE ON cdb_latiss.t FOR EACH ROW WHEN (OLD.b > 1) "
+                    "EXECUTE FUNCTION cdb_latiss.f()",
+                ],
+                "trigger tr",
+            ),
+            (["CREATE POLICY few ON cdb_latiss.t USING (b > 1)"], "policy few"),
+            (["CREATE RULE r AS ON INSERT TO cdb_latiss.t WHERE NEW.b > 5 DO INSTEAD NOTHING"], "rule r"),
+            (["ALTER TABLE cdb_latiss.t ADD g int GENERATED ALWAYS AS (b + 1) STORED"], "column"),
+            (["CREATE PUBLICATION pu FOR TABLE cdb_latiss.t (id, b)"], "publication pu"),
+        ],
+    ),
 )
 def test_m23_what_stands_in_the_way_of_a_column_is_named(
     bench: Workbench, statements: list[str], name: str, change: str
@@ -298,27 +305,30 @@ def test_m23_what_stands_in_the_way_of_a_column_is_named(
 
 @pytest.mark.parametrize(
     ("before", "after", "value", "words"),
-    [
-        (("string", {"length": 8}), ("int", {}), "007", "zeros"),
-        (("string", {"length": 40}), ("timestamp", {}), "2026-01-01 12:00:00+02", "offset"),
-        (("text", {}), ("timestamp", {"precision": 3}), "2026-01-01T00:00:00Z", "offset"),
-        (("string", {"length": 9}), ("boolean", {}), "yes", "yes"),
-        (("string", {"length": 9}), ("char", {"length": 9}), "q ", "blanks"),
-        (("text", {}), ("char", {"length": 12}), "q ", "blanks"),
-        (("text", {}), ("double", {}), "0.10000000000000000001", "digits"),
-        (("text", {OVERRIDE: "NUMERIC"}), ("double", {}), "0.1234567890123456789", "digits"),
-        (("long", {}), ("double", {}), "9007199254740993", "digits"),
-        (("double", {}), ("float", {OVERRIDE: "REAL"}), "0.1234567890123", "single precision"),
-        (("double", {}), ("int", {}), "1.5", "rounded"),
-        (
-            ("timestamp", {"precision": 6}),
-            ("timestamp", {"precision": 0}),
-            "2026-01-01 00:00:00.5",
-            "fractions",
-        ),
-        (("text", {}), ("text", {OVERRIDE: "JSONB"}), '{"b":1,  "a":2}', "spelling"),
-        (("text", {}), ("text", {OVERRIDE: "UUID"}), "A0EEBC999C0B4EF8BB6D6BB9BD380A11", "spelling"),
-    ],
+    every(
+        2,
+        [
+            (("string", {"length": 8}), ("int", {}), "007", "zeros"),
+            (("string", {"length": 40}), ("timestamp", {}), "2026-01-01 12:00:00+02", "offset"),
+            (("text", {}), ("timestamp", {"precision": 3}), "2026-01-01T00:00:00Z", "offset"),
+            (("string", {"length": 9}), ("boolean", {}), "yes", "yes"),
+            (("string", {"length": 9}), ("char", {"length": 9}), "q ", "blanks"),
+            (("text", {}), ("char", {"length": 12}), "q ", "blanks"),
+            (("text", {}), ("double", {}), "0.10000000000000000001", "digits"),
+            (("text", {OVERRIDE: "NUMERIC"}), ("double", {}), "0.1234567890123456789", "digits"),
+            (("long", {}), ("double", {}), "9007199254740993", "digits"),
+            (("double", {}), ("float", {OVERRIDE: "REAL"}), "0.1234567890123", "single precision"),
+            (("double", {}), ("int", {}), "1.5", "rounded"),
+            (
+                ("timestamp", {"precision": 6}),
+                ("timestamp", {"precision": 0}),
+                "2026-01-01 00:00:00.5",
+                "fractions",
+            ),
+            (("text", {}), ("text", {OVERRIDE: "JSONB"}), '{"b":1,  "a":2}', "spelling"),
+            (("text", {}), ("text", {OVERRIDE: "UUID"}), "A0EEBC999C0B4EF8BB6D6BB9BD380A11", "spelling"),
+        ],
+    ),
 )
 def test_m8_m10_a_value_that_does_not_come_back_is_a_risk_and_a_loss_of_its_column(
     bench: Workbench,

@@ -21,6 +21,7 @@ from tests.generation.test_three_way import (
     rename_column,
     retype_column,
 )
+from tests.support.variants import every
 from tests.support.workbench import Workbench, column
 
 
@@ -44,7 +45,7 @@ def joined_on_one_line(source: str) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("change", every(3, CHANGES), ids=lambda c: c.__name__)
 def test_m22_a_script_passes_the_linters(bench: Workbench, change: object) -> None:
     bench.generate(observatory(), verify=False)
     source = bench.generate(changed(change), base=observatory(), verify=False).source  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from consdb_actions.adapters import shell
@@ -26,6 +27,13 @@ class Repository:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         self.git("init", "-q", "-b", "main")
+
+    def copy(self, path: Path) -> Repository:
+        """Return an independent copy, made without git."""
+        shutil.copytree(self.path, path, symlinks=True)
+        made = Repository.__new__(Repository)
+        made.path = path
+        return made
 
     def git(self, *args: str) -> str:
         """Run git and return its output."""

@@ -6,7 +6,6 @@ Methods here are what people do in a test. Calls over HTTP change the same state
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -310,7 +309,5 @@ def copied(scene: T, world: World, root: Path | None = None, *shared: object) ->
     for repo in made.repos.values() if root is not None else ():
         assert root is not None
         made.root = root
-        path = root / repo.store.path.name
-        shutil.copytree(repo.store.path, path)
-        repo.store = GitStore(path)
+        repo.store = repo.store.copy(root / repo.store.path.name)
     return twin

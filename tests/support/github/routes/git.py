@@ -154,7 +154,7 @@ def diff_entry(call: Call, base: str, head: str, letter: str, path: str, sha: st
 
 @route("POST", "/repos/{owner}/{repo}/git/blobs")
 def create_blob(call: Call) -> Any:
-    sha = call.repo.store.git("hash-object", "-w", "--stdin", stdin=decoded(call.body)).decode().strip()
+    sha = call.repo.store.write("blob", decoded(call.body))
     return Response(201, {"sha": sha})
 
 
@@ -174,7 +174,7 @@ def create_tree(call: Call) -> Any:
             continue
         sha = entry.get("sha")
         if sha is None:
-            sha = store.git("hash-object", "-w", "--stdin", stdin=entry["content"].encode()).decode().strip()
+            sha = store.write("blob", entry["content"].encode())
         if store.type_of(sha) != "blob":
             raise RefusalError(422, f"tree.sha {sha} is not a valid blob")
         files[entry["path"]] = (entry.get("mode", "100644"), sha)
