@@ -32,6 +32,9 @@ Side = Literal["head", "current"]
 _NOT_DESCRIBED = frozenset({"statistics", "settings"})
 """Facts of a column that no schema file contains: they stay as in *current*."""
 
+_OF_THE_TYPE = frozenset({"default", "sequence", "identity", "generated", "collation"})
+"""Facts of a column that fit one type only."""
+
 T = TypeVar("T")
 Named = TypeVar("Named", bound="CatalogConstraint | CatalogIndex")
 Item = TypeVar("Item", bound="CatalogRelation | CatalogColumn")
@@ -280,11 +283,14 @@ class _Merge:
         if current.sequence is None:
             # A sequence is named after its table: a renamed table's is the same, which is not there.
             same["sequence"] = lambda a, b: True
-        facts: dict[str, Any] = {
-            a: self._choose((*path, a), getattr(base, a), getattr(head, a), getattr(current, a), same[a])
-            for a in COLUMN_FACTS
-            if a not in _NOT_DESCRIBED
-        }
+        facts: dict[str, Any] = {}
+        for a in COLUMN_FACTS:
+            if a in _OF_THE_TYPE and len({base.type, head.type, current.type}) == 3:
+                facts[a] = getattr(head if facts["type"] == head.type else current, a)
+            elif a not in _NOT_DESCRIBED:
+                facts[a] = self._choose(
+                    (*path, a), getattr(base, a), getattr(head, a), getattr(current, a), same[a]
+                )
         if base.type != head.type and same_fact("default", current.default, base.default):
             # The same constant with another type is another default.
             facts["default"] = head.default
@@ -300,6 +306,10 @@ class _Merge:
         if not differing:
             self.present.append(path)
             return current
+        if "type" in differing:
+            # The rest describes another column, too.
+            ours = self._conflict(path, None, head.type, current.type) == head.type
+            return replace(current, **{a: getattr(head, a) for a in differing}) if ours else current
         facts: dict[str, Any] = {
             a: self._conflict((*path, a), None, getattr(head, a), getattr(current, a)) for a in differing
         }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.catalog import Snapshot, compare
+from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import SectionOutcome
 from tests.support.elements import elements, renames, violations
 from tests.support.random_schemas import accidents, edited, schemas
@@ -104,6 +105,7 @@ def check_three_way(
 def answered(bench: Workbench, base: Data, after: Data) -> tuple[SectionOutcome, set[str]]:
     """Generate, with answers to conflicts: the first to one, the second to the next."""
     take: list[str] = []
+    outcome = SectionOutcome(bench.section_name, "", "question")
     names = renames(base, after)
     declared = [f"{old}={new}" for old, (new, _) in names.items() if old != new]
     declared += [
@@ -113,7 +115,13 @@ def answered(bench: Workbench, base: Data, after: Data) -> tuple[SectionOutcome,
         if old != new
     ]
     for _ in range(4):
-        outcome = bench.generate(after, *declared, base=base, on_question="drop-add", take=take)
+        try:
+            outcome = bench.generate(after, *declared, base=base, on_question="drop-add", take=take)
+        except InputError as error:
+            # A CHECK of the one side may not fit the type that was taken from the other.
+            if "does not exist" in str(error) and any(t.startswith("current") for t in take):
+                break
+            raise
         questions = [q for q in outcome.questions if not q.answered]
         options = [[o for answer in q.answers for o in answer.options] for q in questions]
         offered = [[o for o in each if o.startswith("--take ")] for each in options]

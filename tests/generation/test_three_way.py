@@ -611,3 +611,40 @@ def test_a_sequence_that_somebody_widened_stays(bench: Workbench, datatype: str,
     if statement:
         both = proven(bench.generate(notes("long"), base=base, keep=False))
         assert "SEQUENCE" not in both.source
+
+
+@pytest.mark.parametrize("side", ["head", "current"])
+def test_a_column_that_two_changes_add_with_other_types_is_one_question(bench: Workbench, side: str) -> None:
+    """A default fits one type only."""
+
+    def notes(*more: Data) -> Data:
+        return schema(table("notes", [column("note_id", "long", nullable=False), *more], key=["note_id"]))
+
+    base = notes()
+    bench.generate(base, verify=False)
+    bench.generate(notes(column("flag", "boolean") | {"value": True}), base=base, verify=False)
+    after = notes(column("flag", "int") | {"value": 7})
+    asked = bench.generate(after, base=base)
+    assert [a.options for q in asked.questions for a in q.answers] == [
+        ("--take head notes.flag",),
+        ("--take current notes.flag",),
+    ]
+    outcome = bench.generate(after, base=base, take=[f"{side} notes.flag"], keep=False)
+    assert outcome.status == ("changed" if side == "head" else "unchanged")
+    if side == "head":
+        assert 'server_default=sa.text("7")' in proven(outcome).source
+
+
+def test_the_default_of_a_column_with_three_types_follows_the_type(bench: Workbench) -> None:
+    def notes(kind: str, value: Any) -> Data:
+        flag = column("flag", kind) | {"value": value}
+        return schema(table("notes", [column("note_id", "long", nullable=False), flag], key=["note_id"]))
+
+    base = notes("int", 1)
+    bench.generate(base, verify=False)
+    bench.generate(notes("boolean", True), base=base, verify=False)
+    after = notes("text", "one")
+    asked = bench.generate(after, base=base)
+    assert ["notes.flag.type" in q.words for q in asked.questions] == [True]
+    proven(bench.generate(after, base=base, take=["head notes.flag.type"], keep=False))
+    assert bench.generate(after, base=base, take=["current notes.flag.type"]).status == "unchanged"

@@ -45,7 +45,7 @@ def elements(snapshot: Snapshot, names: Names | None = None) -> Elements:
             out[where] = "column"
             for fact in ("type", "nullable", "comment", "collation"):
                 out[(*where, fact)] = getattr(column, fact)
-            out[(*where, "serial")] = column.sequence is not None
+            out[(*where, "sequence")] = column.sequence is not None
             out[(*where, "default")] = words_of(column.default or "")
         key = table.primary_key
         out[name, "primary key"] = tuple(now(c) for c in key.columns) if key else None
@@ -110,6 +110,8 @@ def violations(
 def covers(text: str, path: tuple[str, ...]) -> bool:
     parts = tuple(text.split("."))
     plain = tuple(p for p in path if p not in {"column", "constraint", "index"})
+    if path[1:] == ("primary key",):
+        plain = (path[0], f"{path[0]}_pkey")
     return plain[: len(parts)] == parts
 
 
