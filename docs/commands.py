@@ -33,7 +33,7 @@ from consdb_actions.process.rehearsal import Rehearsal
 from consdb_actions.process.runbook_steps import Runbook
 from consdb_actions.publication.plan import Publication
 from consdb_actions.release.versions import NextVersion
-from consdb_actions.report.deploy import Shown
+from consdb_actions.report.deploy import DeploymentReport
 from consdb_actions.report.preview import Preview
 from consdb_actions.report.process_efd import EfdReport
 from consdb_actions.report.release import ReleaseOutcome
@@ -43,7 +43,7 @@ REPORTS: dict[str, type] = {
     "apply": ApplyOutcome,
     "approvals": ApprovalReport,
     "board": Board,
-    "deploy": Shown,
+    "deploy": DeploymentReport,
     "drift": TagDrift,
     "generation": RunOutcome,
     "lint": LintResult,
@@ -98,7 +98,7 @@ def render() -> str:
 
 def schema(kind: type) -> str:
     """Return the JSON Schema of a file or report, a definition on each line."""
-    made = json_schema(kind, Described)
+    made = json_schema(kind, SchemaFileStates)
     definitions = [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in made.pop("$defs", {}).items()]
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -108,7 +108,7 @@ def schema(kind: type) -> str:
     return f'{json.dumps(head)[:-1]}, "$defs": {{\n' + ",\n".join(definitions) + "\n}}\n"
 
 
-class Described(GenerateJsonSchema):
+class SchemaFileStates(GenerateJsonSchema):
     """JSON Schemas with the comments of fields and the docstrings of properties as descriptions."""
 
     def dataclass_schema(self, schema: Any) -> dict[str, Any]:

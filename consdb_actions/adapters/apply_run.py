@@ -23,7 +23,7 @@ from consdb_actions.adapters.apply_facts import connected, read_locks, secrets_o
 from consdb_actions.adapters.autogenerate.simulation import migration_context, prepare, replay
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.shell import Completed, Terminated, run, shielded, tail
+from consdb_actions.adapters.shell import CommandResult, TerminationSignal, run, shielded, tail
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
@@ -348,7 +348,7 @@ def _downgrade(connection: sa.Connection, section: Section, revisions: Sequence[
         with Operations.context(migration_context(connection, section)):
             for script in reversed(revisions):
                 script.module.downgrade()
-    except Terminated:
+    except TerminationSignal:
         raise
     except (Exception, SystemExit) as error:
         message = str(getattr(error, "orig", None) or error).strip()
@@ -401,7 +401,7 @@ def _git(tree: Tree, *arguments: str) -> str | None:
     # A checkout may belong to another user; nothing of its configuration is executed.
     safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
     try:
-        done: Completed = run(["git", *safe, "-C", tree.root, *arguments], timeout=60)
+        done: CommandResult = run(["git", *safe, "-C", tree.root, *arguments], timeout=60)
     except ExternalError:
         return None
     return done.stdout

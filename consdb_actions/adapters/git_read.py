@@ -173,7 +173,7 @@ class GitReader:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         return ""
 
-    def _git(self, *args: str, input: str | None = None, check: bool = False) -> shell.Completed:  # noqa: A002
+    def _git(self, *args: str, input: str | None = None, check: bool = False) -> shell.CommandResult:  # noqa: A002
         if not self._directory.is_dir():
             raise InputError(
                 "there is no such directory", place=str(self._directory), remedy="Check the path."

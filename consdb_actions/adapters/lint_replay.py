@@ -28,7 +28,7 @@ from consdb_actions.adapters.autogenerate.simulation import prepare, stamp
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.adapters.revisions import Changes, RefusedError, guarded
-from consdb_actions.adapters.shell import Terminated
+from consdb_actions.adapters.shell import TerminationSignal
 from consdb_actions.adapters.shell import run as run_program
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Difference, Snapshot, compare
@@ -45,7 +45,7 @@ from consdb_actions.lint.script import (
     read_output,
     write_input,
 )
-from consdb_actions.lint.sql import Parsed, SqlError, read
+from consdb_actions.lint.sql import ParsedStatement, SqlError, read
 from consdb_actions.lint.state import LintColumn, LintConstraint, LintRelation, LintState, Name
 
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
@@ -330,7 +330,7 @@ class Recorder:
             else:
                 self._run(cursor, parsed, line)
 
-    def _run(self, cursor: _Cursor, parsed: Parsed, line: int) -> None:
+    def _run(self, cursor: _Cursor, parsed: ParsedStatement, line: int) -> None:
         before, inside = self.state, not self._connection.autocommit
         cursor.rows_of_tables = False
         problem, unjudged = "", parsed.unjudged
@@ -360,7 +360,7 @@ class Recorder:
             self.state = self.read(whole=not inside or bool(parsed.transaction or unjudged))
         self.steps.append(LintStep(parsed.sql, line, parsed, before, self.state, problem, inside, unjudged))
 
-    def _transaction(self, cursor: _Cursor, parsed: Parsed) -> str:
+    def _transaction(self, cursor: _Cursor, parsed: ParsedStatement) -> str:
         kind = parsed.transaction
         if kind == "savepoint":
             self.savepoints += 1 if parsed.sql.upper().lstrip().startswith("SAVEPOINT") else -1
@@ -372,7 +372,7 @@ class Recorder:
             return _message(error)
         return ""
 
-    def _guarded(self, cursor: _Cursor, parsed: Parsed, roles: frozenset[str] = frozenset()) -> str:
+    def _guarded(self, cursor: _Cursor, parsed: ParsedStatement, roles: frozenset[str] = frozenset()) -> str:
         """Run a statement; undo it if Postgres refuses it."""
         connection = self._connection
         # Statements without rows are sent in one message: most of the time is network latency.
@@ -410,7 +410,7 @@ class Recorder:
                 return _message(error)
         return ""
 
-    def _alone(self, cursor: _Cursor, parsed: Parsed) -> str:
+    def _alone(self, cursor: _Cursor, parsed: ParsedStatement) -> str:
         try:
             cursor.run(parsed.sql)
         except psycopg.Error as error:
@@ -419,7 +419,7 @@ class Recorder:
             return "" if _is_elsewhere(parsed, error) else _message(error)
         return ""
 
-    def _unknown_function(self, parsed: Parsed) -> str:
+    def _unknown_function(self, parsed: ParsedStatement) -> str:
         """Return a called function with unknown effects; immutable ones of Postgres have none."""
         for name in parsed.functions:
             schema, _, function = name.rpartition(".")
@@ -437,7 +437,7 @@ class Recorder:
         return ""
 
 
-def _is_elsewhere(parsed: Parsed, error: psycopg.Error) -> bool:
+def _is_elsewhere(parsed: ParsedStatement, error: psycopg.Error) -> bool:
     if parsed.kind == "CreateExtensionStmt" and "pg_sphere" in parsed.sql:
         return True  # its type or the stand-in exists
     about = parsed.kind in _ELSEWHERE or "OBJECT_PUBLICATION" in parsed.subtypes
@@ -611,7 +611,7 @@ class _Replay:
                     with Operations.context(context):
                         self._driver.recorder = recorder
                         function()
-                except Terminated:
+                except TerminationSignal:
                     raise
                 except (Exception, SystemExit) as error:  # a revision is a program and can fail in any way
                     if self._driver.broken:

@@ -21,9 +21,9 @@ from sqlalchemy.engine import URL, make_url
 from consdb_actions.adapters.postgres_server import (
     OLDEST,
     SUPERUSER,
-    Ahead,
     Preference,
     ServerProcess,
+    StartingServer,
     server_process,
 )
 from consdb_actions.adapters.shell import shielded, unwinding_on_signals
@@ -608,7 +608,7 @@ def scratch_server(
     prefer: Preference = "auto",
     roles: Sequence[str] = ("usdf", "oods"),
     settings: Mapping[str, str] | None = None,
-    ahead: Ahead | None = None,
+    ahead: StartingServer | None = None,
 ) -> Iterator[ScratchServer]:
     """Run a scratch server, and remove it at the end (rule F2).
 
@@ -633,7 +633,7 @@ def _running(
     prefer: Preference,
     roles: Sequence[str],
     settings: Mapping[str, str] | None,
-    ahead: Ahead | None,
+    ahead: StartingServer | None,
 ) -> Iterator[ScratchServer]:
     if database_url is not None:
         with given_server(database_url, roles) as given:

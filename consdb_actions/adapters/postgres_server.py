@@ -507,7 +507,7 @@ def _log_end(directory: Path) -> str:
     return f"; the end of its log:\n{words}" if words else ""
 
 
-class Ahead:
+class StartingServer:
     """A server that is being started; closing ``stack`` stops it."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -536,11 +536,11 @@ class Ahead:
 
 
 @contextmanager
-def server_ahead() -> Iterator[Ahead]:
+def server_ahead() -> Iterator[StartingServer]:
     """Start a server, and stop it at the end (rule F2); a failure is raised on use."""
     with unwinding_on_signals(), ExitStack() as stack:
         with shielded():
-            ahead = Ahead(stack)
+            ahead = StartingServer(stack)
         try:
             yield ahead
         finally:

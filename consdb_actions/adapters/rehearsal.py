@@ -22,7 +22,7 @@ from consdb_actions.adapters.apply_run import error_words, expected_catalogs
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.postgres_server import Preference
 from consdb_actions.adapters.rehearsal_sites import Begun, Pair, RehearsalSite, RowWriter, two_sites
-from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
+from consdb_actions.adapters.revision_path import parse_range, read_change, resolve
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.shell import run, tail
 from consdb_actions.adapters.tree import Section, Tree
@@ -32,8 +32,8 @@ from consdb_actions.errors import CheckFailed, ExternalError
 from consdb_actions.migration.data import Rows, TableRows
 from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding, acts_of, ways_of
-from consdb_actions.process.runbook_steps import Block, Placed
+from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding, acts_of, ranges_of
+from consdb_actions.process.runbook_steps import Block, PlacedBlock
 from consdb_actions.process.sites import Sites
 
 _EQUAL = 30.0  # seconds until both sites must have the same rows
@@ -70,7 +70,7 @@ class Hands:
             "start": self._start,
         }
 
-    def carry_out(self, placed: Placed) -> BlockResult:
+    def carry_out(self, placed: PlacedBlock) -> BlockResult:
         """Execute one block; a failure is returned, not raised."""
         block = placed.block
         skipped = "upgrade" if self.by_hand else "by-hand"
@@ -249,7 +249,7 @@ class Play:
         self._read = len(pair.replica.server.log())
         self._lost: Counter[str] = Counter()
 
-    def acts(self, placed: Sequence[Placed], wanted: Sequence[str]) -> Iterator[Act]:
+    def acts(self, placed: Sequence[PlacedBlock], wanted: Sequence[str]) -> Iterator[Act]:
         """Execute acts in sequence until one fails."""
         for name, title, blocks in acts_of(placed, wanted):
             self._write()
@@ -268,7 +268,7 @@ class Play:
             if not act.passed:
                 return
 
-    def _carry_out(self, name: str, blocks: Sequence[Placed]) -> Iterator[BlockResult]:
+    def _carry_out(self, name: str, blocks: Sequence[PlacedBlock]) -> Iterator[BlockResult]:
         for placed in blocks:
             self._progress(name, f"{placed.step}: {placed.block.kind}")
             result = self._hands.carry_out(placed)
@@ -322,7 +322,7 @@ class Play:
     def _caught_up(self) -> RehearsalFinding:
         replication = self._pair.publisher.replication
         block = Block("sql", self._pair.publisher.site.id, sql.caught_up(replication, 30))
-        result = self._hands.carry_out(Placed("", "", block))
+        result = self._hands.carry_out(PlacedBlock("", "", block))
         return RehearsalFinding(
             result.state == "done", "every row has arrived at the replica", _some(result.words)
         )
@@ -426,7 +426,7 @@ def _without(snapshot: Snapshot, role: str) -> Snapshot:
 def rehearse(
     tree: Tree,
     sites: Sites,
-    placed: Sequence[Placed],
+    placed: Sequence[PlacedBlock],
     *,
     rows: int = 8,
     acts: Sequence[str] = ("cancel", "migrate", "back"),
@@ -448,12 +448,12 @@ def rehearse(
     started = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(tree.importable())
-        ways = [_resolved(tree, text) for text in ways_of(placed)]
+        ranges = [_resolved(tree, text) for text in ranges_of(placed)]
         folder = stack.enter_context(temporary_directory())
         progress("", "starting two servers")
         pair = stack.enter_context(two_sites(sites, publisher, replica))
         progress("", "preparing the initial state")
-        begun = [_begun(tree, pair, *way) for way in ways]
+        begun = [_begun(tree, pair, *span) for span in ranges]
         published = [one for one in begun if pair.publisher.site.holds(one.section.schema)]
         local = [one for one in begun if one not in published]
         pair.lay_out(published, local, rows)
@@ -474,7 +474,7 @@ def rehearse(
         written = sum((writer.written for writer in writers.values()), start=Counter[str]())
         refused = sum((writer.refused for writer in writers.values()), start=Counter[str]())
         return Rehearsal(
-            sections=ways_of(placed),
+            sections=ranges_of(placed),
             servers=(pair.publisher.words, pair.replica.words),
             acts=tuple(done),
             written=dict(sorted(written.items())),
@@ -485,9 +485,9 @@ def rehearse(
 
 
 def _resolved(tree: Tree, text: str) -> tuple[Section, str, str]:
-    way = parse_way(text)
-    section = tree.section(way.section)
-    return section, resolve(section, way.start), resolve(section, way.end)
+    span = parse_range(text)
+    section = tree.section(span.section)
+    return section, resolve(section, span.start), resolve(section, span.end)
 
 
 def _begun(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> Begun:

@@ -25,7 +25,7 @@ BASE = "base"  # The state before the first revision
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class RevisionRange:
     """A section and a range of its revisions; ends may be empty."""
 
     section: str
@@ -33,7 +33,7 @@ class Way:
     end: str = ""
 
 
-def parse_way(text: str) -> Way:
+def parse_range(text: str) -> RevisionRange:
     """Parse ``SECTION`` or ``SECTION:FROM..TO``, or raise `InputError`."""
     name, colon, ends = text.partition(":")
     start, dots, end = ends.partition("..")
@@ -41,10 +41,10 @@ def parse_way(text: str) -> Way:
         raise InputError(
             f'"{text[:100]}" is not a section', place="--section", remedy="Write NAME, or NAME:FROM..TO."
         )
-    return Way(name, start, end)
+    return RevisionRange(name, start, end)
 
 
-def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]:
+def new_ranges(tree: Tree, sections: Sequence[str], base: str | None) -> list[RevisionRange]:
     """Find the new revisions of each section, compared with a commit (None: the default branch)."""
     chosen = [tree.section(name) for name in sections] or list(tree.sections)
     changes = revision_changes(tree.root, [section.versions for section in chosen], base)
@@ -64,7 +64,7 @@ def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]
         if head is None or not new:
             continue
         start = _down(new[0])
-        way = Way(section.name, start, head.revision)
+        span = RevisionRange(section.name, start, head.revision)
         if {r.revision for r in _between(section, start, head.revision)} != {r.revision for r in new}:
             raise InputError(
                 f"the new revisions of section {section.name} are not the last ones of its history",
@@ -72,7 +72,7 @@ def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]
                 remedy="Rebase them on the newest merged revision, or name the range: --section "
                 "NAME:FROM..TO.",
             )
-        out.append(way)
+        out.append(span)
     return out
 
 

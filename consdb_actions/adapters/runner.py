@@ -67,7 +67,7 @@ def seen(text: str) -> str:
     return "".join(part if index % 2 else visible(part) for index, part in enumerate(parts))
 
 
-class _Quoting:
+class _QuotingStream:
     """A stream on which nothing that is written acts on a terminal, and on a runner none is a command.
 
     Into a file or a pipe everything but secrets goes as it is. `unquoted` is the stream itself.
@@ -123,9 +123,9 @@ def quoted_streams(*, on_runner: bool) -> Iterator[None]:
     """
     kept = sys.stdout, sys.stderr
     if sys.stdout is not None:
-        sys.stdout = cast("TextIO", _Quoting(kept[0], on_runner=on_runner, must_work=True))
+        sys.stdout = cast("TextIO", _QuotingStream(kept[0], on_runner=on_runner, must_work=True))
     if sys.stderr is not None:
-        sys.stderr = cast("TextIO", _Quoting(kept[1], on_runner=on_runner, must_work=False))
+        sys.stderr = cast("TextIO", _QuotingStream(kept[1], on_runner=on_runner, must_work=False))
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _HELD_OFF = (signal.SIGINT, *_ENDING)
 
 
-class Terminated(SystemExit):
+class TerminationSignal(SystemExit):
     """A signal terminated the process; the exit code is 128 plus its number."""
 
     def __init__(self, signum: int) -> None:
@@ -33,7 +33,7 @@ class Terminated(SystemExit):
 
 def raise_terminated(signum: int, _frame: FrameType | None) -> NoReturn:
     """Unwind the stack: a handler for termination signals."""
-    raise Terminated(signum)
+    raise TerminationSignal(signum)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ class UserAccount:
 
 
 @dataclass(frozen=True)
-class Completed:
+class CommandResult:
     """The result of a finished program."""
 
     args: tuple[str, ...]
@@ -128,7 +128,7 @@ def run(
     account: UserAccount | None = None,
     secrets: Iterable[str] = (),
     started: Callable[[int], None] | None = None,
-) -> Completed:
+) -> CommandResult:
     """Run a program to its end.
 
     After `timeout` seconds or an interrupt it is terminated, and killed if it does not end. `env` replaces
@@ -164,7 +164,7 @@ def run(
                 remedy="Run it by hand to see what it waits for.",
             ) from None
         raise
-    completed = Completed(command, process.returncode, stdout, stderr)
+    completed = CommandResult(command, process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
         words = tail(completed.stderr or completed.stdout, secrets)
         code = completed.returncode

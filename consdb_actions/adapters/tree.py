@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from consdb_actions.adapters.problems import raised_in, said
 from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
-from consdb_actions.adapters.shell import Terminated
+from consdb_actions.adapters.shell import TerminationSignal
 from consdb_actions.errors import InputError
 from consdb_actions.schema.digest import Digest, digest_schema
 
@@ -83,7 +83,7 @@ class Section:
                     warnings.filterwarnings("error", words, UserWarning)
                 scripts = ScriptDirectory.from_config(self.config)
                 scripts.get_heads()
-        except Terminated:
+        except TerminationSignal:
             raise
         except (Exception, SystemExit) as error:  # a revision is a program, and can fail in any way
             raise InputError(

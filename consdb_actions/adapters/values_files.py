@@ -11,7 +11,7 @@ from typing import Protocol
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.contents import FileCommit, Objects
-from consdb_actions.adapters.shell import Completed, run
+from consdb_actions.adapters.shell import CommandResult, run
 from consdb_actions.deploy.drift import ValuesVersion
 from consdb_actions.deploy.model import DeployPolicy, Values, default_files, slots, values_file
 from consdb_actions.deploy.values import Tree, parse_values
@@ -144,7 +144,7 @@ def _commit(folder: Path, revision: str) -> ValuesCommit | None:
     return ValuesCommit(sha, datetime.fromtimestamp(int(seconds), UTC).date())
 
 
-def _git(folder: Path, *arguments: str) -> Completed | None:
+def _git(folder: Path, *arguments: str) -> CommandResult | None:
     try:
         return run(
             ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", folder, *arguments],

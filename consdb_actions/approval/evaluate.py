@@ -247,7 +247,7 @@ _LINK_OPEN = re.compile(r"!\[|\]\(")
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class ReviewRoles:
     """The roles that a review counts for, and why others it names do not count."""
 
     roles: tuple[Role, ...]
@@ -307,7 +307,7 @@ def verdict_reviews(facts: ApprovalFacts) -> list[tuple[Account, Review]]:
     return sorted(taken, key=lambda pair: (pair[1].submitted_at, pair[1].id))
 
 
-def naming_of(facts: ApprovalFacts, author: Account, review: Review) -> Naming:
+def naming_of(facts: ApprovalFacts, author: Account, review: Review) -> ReviewRoles:
     """Determine the roles that a review counts for.
 
     A line ``consdb: ROLE`` decides. Otherwise the author's only role counts, or of several roles those whose
@@ -321,20 +321,20 @@ def naming_of(facts: ApprovalFacts, author: Account, review: Review) -> Naming:
         if review.state is ReviewState.APPROVED or naming.roles:
             return naming
         # A request for changes counts for all roles where it names none that the author holds.
-        return Naming(tuple(held), naming.problem)
+        return ReviewRoles(tuple(held), naming.problem)
     if len(held) <= 1 or review.state is not ReviewState.APPROVED:
-        return Naming(tuple(held))
+        return ReviewRoles(tuple(held))
     labelled = _labeled_roles(facts, author, review, held)
     if labelled:
-        return Naming(tuple(labelled))
+        return ReviewRoles(tuple(labelled))
     options = " or ".join(f'"consdb: {role.id}"' for role in held)
-    return Naming(
+    return ReviewRoles(
         (),
         f"{author.login} holds {_titles(held)} and did not name one; approve again with a line {options}",
     )
 
 
-def _named_roles(facts: ApprovalFacts, held: list[Role], words: list[str]) -> Naming:
+def _named_roles(facts: ApprovalFacts, held: list[Role], words: list[str]) -> ReviewRoles:
     roles: list[Role] = []
     problems: list[str] = []
     for word in words:
@@ -346,7 +346,7 @@ def _named_roles(facts: ApprovalFacts, held: list[Role], words: list[str]) -> Na
             problems.append(f"it is for {role.title}, a role that its author does not hold")
         elif role not in roles:
             roles.append(role)
-    return Naming(tuple(roles), "; ".join(problems))
+    return ReviewRoles(tuple(roles), "; ".join(problems))
 
 
 def _labeled_roles(facts: ApprovalFacts, author: Account, review: Review, held: list[Role]) -> list[Role]:
@@ -634,7 +634,7 @@ def evaluate(facts: ApprovalFacts) -> Decision:
     )
 
 
-def _role(facts: ApprovalFacts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
+def _role(facts: ApprovalFacts, role: Role, namings: dict[int, ReviewRoles]) -> RoleVerdict:
     """Evaluate every review for one role; `distinct` and warnings come later."""
     seen: list[ReviewVerdict] = []
     latest: dict[str, int] = {}
@@ -778,7 +778,7 @@ def _state(facts: ApprovalFacts, roles: tuple[RoleVerdict, ...]) -> StatusState:
 
 
 def _others(
-    facts: ApprovalFacts, roles: tuple[RoleVerdict, ...], namings: dict[int, Naming]
+    facts: ApprovalFacts, roles: tuple[RoleVerdict, ...], namings: dict[int, ReviewRoles]
 ) -> tuple[ReviewVerdict, ...]:
     used = {review.review for item in roles for review in item.reviews}
     found = []

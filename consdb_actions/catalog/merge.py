@@ -73,7 +73,7 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class Expected:
+class MergedCatalog:
     """The merged catalog."""
 
     catalog: Snapshot  # Unusable while there are open conflicts, which are resolved to *current*
@@ -95,7 +95,7 @@ def merge3(
     take: Mapping[str, Side] | None = None,
     *,
     described: bool = True,
-) -> Expected:
+) -> MergedCatalog:
     """Merge three states of a schema, element by element.
 
     The renames of the change are already done in *base* and *current*. `take` holds the side to take for
@@ -118,7 +118,7 @@ class _Merge:
     present: list[Path] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
 
-    def run(self) -> Expected:
+    def run(self) -> MergedCatalog:
         relations: dict[str, CatalogRelation] = {}
         names = dict.fromkeys([*self.current.relations, *self.head.relations, *self.base.relations])
         for name in sorted(names):
@@ -131,7 +131,7 @@ class _Merge:
         self._remove_dangling(relations)
         _free_key_names(relations)
         merged = replace(self.current, relations=relations, sequences=self._sequences(relations))
-        return Expected(
+        return MergedCatalog(
             merged, tuple(self.drift), tuple(self.conflicts), tuple(self.present), frozenset(self.used)
         )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from consdb_actions.config import Config
     from consdb_actions.deploy.drift import TagDrift
     from consdb_actions.deploy.model import DeployPolicy
-    from consdb_actions.report.deploy import Shown
+    from consdb_actions.report.deploy import DeploymentReport
 
 _TICKET = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}-[0-9]{1,9}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -266,7 +266,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
     return _show_deployment(shown, options, write=write)
 
 
-def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
+def _show_deployment(shown: DeploymentReport, options: dict[str, Any], *, write: bool) -> int:
     from consdb_actions.commands.deploy_run import refusal
     from consdb_actions.forms import as_json
     from consdb_actions.report import deploy as report

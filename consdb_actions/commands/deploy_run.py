@@ -29,7 +29,7 @@ from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import Action, Proposal
 from consdb_actions.release.notes import tickets_in
 from consdb_actions.release.versions import ReleasePolicy, newest
-from consdb_actions.report.deploy import Shown, pull_body, pull_message, pull_title
+from consdb_actions.report.deploy import DeploymentReport, pull_body, pull_message, pull_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _values(source: ValuesSource, app: str, policy: DeployPolicy, place: str) ->
 
 def plan_locally(
     source: ValuesSource, name: str, policy: DeployPolicy, asked: DeployOptions, tags: Collection[str] | None
-) -> Shown:
+) -> DeploymentReport:
     """Plan a deployment from a clone of the values files; without ``tags``, releases are not checked."""
     request = asked.request()
     if tags is not None and asked.app == "consdb" and request.tag.is_fixed and request.tag.text not in tags:
@@ -89,7 +89,7 @@ def plan_locally(
     plan = make_plan(policy, request, _values(source, asked.app, policy, name))
     title = pull_title(plan) if plan.changes else ""
     outcome: Action = "opened" if plan.changes else "nothing"
-    return Shown(
+    return DeploymentReport(
         plan, policy.repository, "refused" if plan.refusals else outcome, done=False, title=title, local=name
     )
 
@@ -112,7 +112,7 @@ class Deployer:
         self._patterns = patterns
         self._reader = DeployReader(github)
 
-    def run(self, asked: DeployOptions, *, write: bool) -> Shown:
+    def run(self, asked: DeployOptions, *, write: bool) -> DeploymentReport:
         """Plan a deployment, and with `write` open or update its pull request."""
         repository = self._policy.repository
         base = ProposalReader(self._github).tip(repository, self._policy.base)
@@ -122,13 +122,13 @@ class Deployer:
         if asked.repin:
             found = self._repinned(asked, values)
             if found is None:
-                return Shown(None, repository, "nothing", done=False)
+                return DeploymentReport(None, repository, "nothing", done=False)
             asked = found
         plan = make_plan(self._policy, asked.request(), values)
         plan, digests = self._look_up(plan)
         title = pull_title(plan) if plan.changes else ""
         if plan.refusals:
-            return Shown(plan, repository, "refused", done=False, title=title)
+            return DeploymentReport(plan, repository, "refused", done=False, title=title)
         body = ""
         if plan.changes:
             source = self._policy.source(asked.app)
@@ -151,7 +151,7 @@ class Deployer:
         if not write:
             planned = Proposals(self._github).plan(proposal)
             pull = planned.pull
-            return Shown(
+            return DeploymentReport(
                 plan,
                 repository,
                 planned.action,
@@ -162,7 +162,7 @@ class Deployer:
                 pull.url if pull else "",
             )
         done = Proposals(self._github).publish(proposal)
-        return Shown(plan, repository, done.action, True, title, body, done.number, done.url)
+        return DeploymentReport(plan, repository, done.action, True, title, body, done.number, done.url)
 
     def _look_up(self, plan: DeployPlan) -> tuple[DeployPlan, dict[tuple[str, str], str]]:
         """Check that images and snippets exist before a pull request names them (rule R4)."""

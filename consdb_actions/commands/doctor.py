@@ -31,7 +31,7 @@ class _HiddenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CheckedPoint:
     """A checked point, with a remedy if it is wrong."""
 
     title: str
@@ -49,7 +49,7 @@ class _Doctor:
     slugs: dict[str, str]
     cache: dict[str, Any] = field(default_factory=dict)
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[CheckedPoint]:
         from consdb_actions.adapters.github.client import quoted
 
         for app in APPS:
@@ -71,7 +71,7 @@ class _Doctor:
                 f"gh workflow disable {name} --repo {self.target}",
             )
 
-    def _app(self, app: App) -> Iterator[Point]:
+    def _app(self, app: App) -> Iterator[CheckedPoint]:
         slug = self.slugs[app.name]
         page = "https://github.com/settings/apps"
         yield self._point(
@@ -103,7 +103,7 @@ class _Doctor:
                 return _difference(app, item["permissions"])
         return "it is not"
 
-    def _repository(self, kind: str, repository: str) -> Iterator[Point]:
+    def _repository(self, kind: str, repository: str) -> Iterator[CheckedPoint]:
         root = f"/repos/{repository}"
         for app in APPS if kind == "consdb" else APPS[:1]:
             yield self._point(
@@ -212,7 +212,7 @@ class _Doctor:
         late = [name for name in names if "merge_group" not in self._file(repository, f"{WORKFLOWS}/{name}")]
         return f"it would wait forever for {', '.join(late)}" if late else ""
 
-    def _policy(self) -> Iterator[Point]:
+    def _policy(self) -> Iterator[CheckedPoint]:
         from consdb_actions.adapters.github.client import quoted
         from consdb_actions.config import CONFIG_PATH
 
@@ -272,7 +272,7 @@ class _Doctor:
         ]
         return _listed("without teams: true", wrong)
 
-    def _required(self, repository: str, contexts: Iterable[str], slug: str = "") -> Point:
+    def _required(self, repository: str, contexts: Iterable[str], slug: str = "") -> CheckedPoint:
         def check() -> str:
             found = self._checks(repository)
             poster = (self._get(f"/apps/{slug}") or {}).get("id") if slug else None
@@ -357,19 +357,19 @@ class _Doctor:
             self.cache[key] = read()
         return self.cache[key]
 
-    def _point(self, title: str, check: Callable[[], str], remedy: str) -> Point:
+    def _point(self, title: str, check: Callable[[], str], remedy: str) -> CheckedPoint:
         try:
             words = check()
         except _HiddenError:
-            return Point(
+            return CheckedPoint(
                 title,
                 "unknown",
                 "this token cannot read it",
                 "Run this as an owner, or check it in the settings.",
             )
         except InputError as error:
-            return Point(title, "wrong", error.cause, error.remedy)
-        return Point(title, "wrong", words, remedy) if words else Point(title, "ok")
+            return CheckedPoint(title, "wrong", error.cause, error.remedy)
+        return CheckedPoint(title, "wrong", words, remedy) if words else CheckedPoint(title, "ok")
 
 
 def _difference(app: App, given: dict[str, str]) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from consdb_actions.adapters.apply_run import Timeouts
     from consdb_actions.adapters.postgres import ScratchServer
-    from consdb_actions.adapters.revision_path import Way
+    from consdb_actions.adapters.revision_path import RevisionRange
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
     from consdb_actions.lint.state import Name
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from consdb_actions.process.sites import Replication, Site, Sites
 
 __all__ = [
-    "Planned",
+    "PreparedApply",
     "Progress",
     "ApplyRequest",
     "carry_out",
@@ -64,7 +64,7 @@ class ApplyRequest:
 
     tree: Tree
     url: sa.URL
-    ways: tuple[Way, ...]  # Requested sections in order, some without a revision range
+    ranges: tuple[RevisionRange, ...]  # Requested sections in order, some without a revision range
     direction: Direction
     settings: Config
     replication: Replication
@@ -78,7 +78,7 @@ class ApplyRequest:
 
 
 @dataclass
-class Planned:
+class PreparedApply:
     """A plan, and the inputs of its verification."""
 
     outcome: ApplyOutcome
@@ -86,7 +86,7 @@ class Planned:
     expected: dict[str, ExpectedCatalogs] = field(default_factory=dict)
 
 
-def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
+def make_plan(request: ApplyRequest, progress: Progress) -> PreparedApply:
     """Read facts and make all checks, without changing anything."""
     from consdb_actions.adapters.apply_facts import read_facts, read_locks
     from consdb_actions.adapters.apply_run import read_checkout
@@ -97,17 +97,17 @@ def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
 
     tree = request.tree
     with tree.importable(), ExitStack() as stack:
-        sections = {way.section: tree.section(way.section) for way in request.ways}
+        sections = {span.section: tree.section(span.section) for span in request.ranges}
         progress("", "reading the database")
         configured = {role for one in sections.values() for role in request.settings.grants_for(one.schema)}
         facts = read_facts(request.url, sections.values(), request.replication.publication, configured)
         checks: list[ApplyCheck] = list(_site(request))
         ends: dict[str, tuple[str, str]] = {}
-        for way in request.ways:
-            check, found = _ends(request, sections[way.section], way, facts)
+        for span in request.ranges:
+            check, found = _ends(request, sections[span.section], span, facts)
             checks.append(check)
             if found:
-                ends[way.section] = found
+                ends[span.section] = found
         roles = {"usdf", "oods", *configured, *(one.owner for one in facts.sections.values())} - {""}
         needed = any(older != newer for older, newer in ends.values())
         server = stack.enter_context(scratch_server(roles=sorted(roles))) if needed else None
@@ -146,7 +146,7 @@ def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
         outcome = replace(outcome, result="refused", problem=first.words)
     elif not any(change.revisions for change in changes):
         outcome = replace(outcome, result="nothing to do")
-    return Planned(outcome, sections, expected)
+    return PreparedApply(outcome, sections, expected)
 
 
 def locks_of(
@@ -186,7 +186,7 @@ def _site(request: ApplyRequest) -> Iterator[ApplyCheck]:
 
 
 def _ends(
-    request: ApplyRequest, section: Section, way: Way, facts: DatabaseFacts
+    request: ApplyRequest, section: Section, span: RevisionRange, facts: DatabaseFacts
 ) -> tuple[ApplyCheck, tuple[str, str] | None]:
     """Return the older and the newer end of a section's range, from its present revision."""
     from consdb_actions.adapters.revision_path import resolve
@@ -194,8 +194,8 @@ def _ends(
     from consdb_actions.process.apply_facts import ApplyCheck
 
     history = [revision.revision for revision in section.revisions()]
-    end = resolve(section, way.end)
-    expected = resolve(section, way.start) if way.start else ""
+    end = resolve(section, span.end)
+    expected = resolve(section, span.start) if span.start else ""
     found, check = check_revision(facts.sections[section.schema], section.name, history, expected)
     if found and found == end:
         return ApplyCheck("revision", "ok", f"{section.name} is already at {end}"), (end, end)
@@ -279,7 +279,7 @@ def make_request(
     from consdb_actions.commands.process_runbook import load_sites
 
     settings, sites = load_sites(config)
-    ways = _ways(sections, to, direction)
+    ranges = _ranges(sections, to, direction)
     timeouts = Timeouts(
         _time(lock_timeout or sites.lock_timeout, "--lock-timeout"),
         _time(statement_timeout or sites.statement_timeout, "--statement-timeout"),
@@ -287,13 +287,13 @@ def make_request(
     )
     known = sites.site(site) if site else None
     tree = read_tree(consdb)
-    for way in ways:
-        tree.section(way.section)
+    for span in ranges:
+        tree.section(span.section)
     url, known = _database(database_url, known, sites)
     return ApplyRequest(
         tree=tree,
         url=url,
-        ways=ways,
+        ranges=ranges,
         direction=direction,
         settings=settings,
         replication=sites.replication,
@@ -331,30 +331,30 @@ def _host(site: Site) -> str:
     return site.host.partition(":")[0]
 
 
-def _ways(sections: tuple[str, ...], to: str | None, direction: Direction) -> tuple[Way, ...]:
-    from consdb_actions.adapters.revision_path import Way, parse_way
+def _ranges(sections: tuple[str, ...], to: str | None, direction: Direction) -> tuple[RevisionRange, ...]:
+    from consdb_actions.adapters.revision_path import RevisionRange, parse_range
 
-    ways = [parse_way(text) for text in sections]
-    names = [way.section for way in ways]
+    ranges = [parse_range(text) for text in sections]
+    names = [span.section for span in ranges]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(
             f"section {twice[0]} is named twice", place="--section", remedy="Name each section once."
         )
     if to is not None:
-        if len(ways) != 1 or ways[0].end:
+        if len(ranges) != 1 or ranges[0].end:
             raise InputError(
                 "a revision belongs to one section",
                 place="--to",
                 remedy="Give one --section without revisions, or --section NAME:FROM..TO for each.",
             )
-        ways = [Way(ways[0].section, "", to)]
-    if direction == "downgrade" and not all(way.end for way in ways):
+        ranges = [RevisionRange(ranges[0].section, "", to)]
+    if direction == "downgrade" and not all(span.end for span in ranges):
         raise InputError(
             "the revision to downgrade to is missing",
             place="--downgrade",
             remedy="Give --to REV with one --section, or --section NAME:FROM..TO for each.",
         )
-    return tuple(ways)
+    return tuple(ranges)
 
 
 def _time(text: str, place: str) -> str:
@@ -373,7 +373,7 @@ _MOST = 8  # differences that a message names
 
 def carry_out(
     request: ApplyRequest,
-    planned: Planned,
+    planned: PreparedApply,
     progress: Progress,
     say: Callable[[str], None],
     record: Callable[[ApplyOutcome], None],
@@ -417,7 +417,7 @@ def carry_out(
 
 def _apply(
     request: ApplyRequest,
-    planned: Planned,
+    planned: PreparedApply,
     section: Section,
     result: SectionResult,
     say: Callable[[str], None],
@@ -469,11 +469,11 @@ def _ended(
 ) -> ApplyOutcome:
     """Read the state of the database after an error or a signal."""
     from consdb_actions.adapters.apply_facts import connected, read_section
-    from consdb_actions.adapters.shell import Terminated
+    from consdb_actions.adapters.shell import TerminationSignal
     from consdb_actions.catalog import compare
 
     change = results[index].change
-    interrupted = isinstance(error, KeyboardInterrupt | Terminated)
+    interrupted = isinstance(error, KeyboardInterrupt | TerminationSignal)
     try:
         with connected(request.url) as connection:
             now = read_section(connection, section)

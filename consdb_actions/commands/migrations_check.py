@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from alembic.script import Script
 
     from consdb_actions.adapters.autogenerate.checking import Given
-    from consdb_actions.adapters.autogenerate.engine import Generated
-    from consdb_actions.adapters.postgres_server import Ahead
+    from consdb_actions.adapters.autogenerate.engine import GeneratedSection
+    from consdb_actions.adapters.postgres_server import StartingServer
     from consdb_actions.adapters.schema_yaml import ReadSchema
     from consdb_actions.adapters.tree import Section
     from consdb_actions.migration.outcome import SectionOutcome
@@ -99,7 +99,7 @@ def command(consdb: Path, sdm_schemas: Path, database_url: str | None, **options
 
 
 def _run(
-    ahead: Ahead | None,
+    ahead: StartingServer | None,
     *,
     consdb: Path,
     sdm_schemas: Path,
@@ -175,14 +175,14 @@ def _run(
                 if use == "copy":
                     given = Given(standing.database, standing.is_at(before))
             works.append((section, script, path, read, before_change, given))
-        checked: list[Generated] = []
+        checked: list[GeneratedSection] = []
         info = None
         if works:
             with scratch_server(database_url=database_url, ahead=ahead) as server:
                 histories = [(section, ancestors_of(section, script)) for section, script, *_ in works]
                 replayed = replay_histories(server, histories if ahead else [])
 
-                def check(work: Work, tell: Callable[[str, str], None]) -> Generated:
+                def check(work: Work, tell: Callable[[str, str], None]) -> GeneratedSection:
                     section, script, path, read, before_change, given = work
                     engine = Engine(server, shadow, tree, settings, tell, replayed=replayed)
                     request = SectionRequest(section, validate(read), path, before_change, declared)

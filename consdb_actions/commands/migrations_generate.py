@@ -16,7 +16,7 @@ from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.autogenerate.drafting import DriftMode
-    from consdb_actions.adapters.postgres_server import Ahead
+    from consdb_actions.adapters.postgres_server import StartingServer
     from consdb_actions.migration.matching.declarations import Declaration, Declarations
     from consdb_actions.migration.outcome import RunOutcome
 
@@ -27,7 +27,7 @@ _EXIT = {"changed": 0, "unchanged": 0, "question": 1, "failed": 1}
 
 def run(
     *,
-    ahead: Ahead | None,
+    ahead: StartingServer | None,
     consdb: Path,
     sdm_schemas: Path,
     sdm_schemas_base: str | None,

@@ -17,7 +17,7 @@ from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.adapters.postgres_server import Ahead
+    from consdb_actions.adapters.postgres_server import StartingServer
     from consdb_actions.adapters.revisions import Changes
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import Section, Tree
@@ -43,7 +43,7 @@ def lint_tree(
     tree: Tree,
     selection: Selection,
     config: Config,
-    ahead: Ahead | None = None,
+    ahead: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> LintResult:
     """Check revisions of a tree on a scratch server of our own."""

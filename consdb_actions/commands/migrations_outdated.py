@@ -15,7 +15,7 @@ from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
-    from consdb_actions.adapters.github.migration_source import Outdated
+    from consdb_actions.adapters.github.migration_source import OutdatedMigration
     from consdb_actions.publication.source import SchemaSource
 
 MOST = 50  # Migrations that one run makes again; the next run makes the rest
@@ -68,7 +68,7 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
     return 0
 
 
-def _named(github: GitHub, found: Sequence[Outdated]) -> list[Outdated]:
+def _named(github: GitHub, found: Sequence[OutdatedMigration]) -> list[OutdatedMigration]:
     """Leave out changes without a ticket: their own run reports that."""
     from consdb_actions.adapters.github.migration_source import config_of
     from consdb_actions.publication.source import name_migration

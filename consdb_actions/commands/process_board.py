@@ -27,7 +27,7 @@ from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
     from consdb_actions.deploy.model import DeployPolicy
-    from consdb_actions.process.board import Board, Environments, Releases, Unread
+    from consdb_actions.process.board import Board, Environments, Releases, UnreadablePull
     from consdb_actions.process.facts import ProcessFacts
     from consdb_actions.release.versions import ReleasePolicy
 
@@ -72,7 +72,7 @@ def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
     from consdb_actions.adapters.github.process import ProcessReader
     from consdb_actions.adapters.github.pull_requests import open_pulls
     from consdb_actions.commands.pull_requests import configuration
-    from consdb_actions.process.board import Unread, make_board
+    from consdb_actions.process.board import UnreadablePull, make_board
 
     settings = _Settings.load(wanted.config)
     now = wanted.now or datetime.now(UTC)
@@ -91,7 +91,8 @@ def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
         raise first.__cause__ if isinstance(first.__cause__, ExternalError) else first
     web = known[0].html_url if known else f"{WEB}/{wanted.repository}"
     unread = [
-        Unread(f"#{number}", _words(error), url=f"{web}/pull/{number}") for number, error in failed.items()
+        UnreadablePull(f"#{number}", _words(error), url=f"{web}/pull/{number}")
+        for number, error in failed.items()
     ]
     releases = _releases(github, wanted, settings)
     environments = _environments(wanted.phalanx or github, settings, now.astimezone(UTC).date(), releases)
@@ -104,7 +105,7 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     from consdb_actions.process.board import (
         Environments,
         Releases,
-        Unread,
+        UnreadablePull,
         drift_of_facts,
         make_board,
         releases_of_facts,
@@ -113,14 +114,14 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
 
     settings = _Settings.load(wanted.config)
     known: list[ProcessFacts] = []
-    unread: list[Unread] = []
+    unread: list[UnreadablePull] = []
     first: InputError | None = None
     for path in paths:
         try:
             known.append(load_facts(ProcessFacts, path))
         except InputError as error:
             first = first or error
-            unread.append(Unread(path.name, _words(error)))
+            unread.append(UnreadablePull(path.name, _words(error)))
     if first is not None and not known:
         raise first
     now = wanted.now or max(facts.now for facts in known)

@@ -19,8 +19,8 @@ from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.adapters.postgres_server import Ahead
-    from consdb_actions.adapters.revision_path import Way
+    from consdb_actions.adapters.postgres_server import StartingServer
+    from consdb_actions.adapters.revision_path import RevisionRange
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
     from consdb_actions.process.runbook_change import SectionChange
@@ -52,7 +52,7 @@ def prepare_runbook(
     release: str,
     when: str,
     today: date,
-    ahead: Ahead | None = None,
+    ahead: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Runbook:
     """Make the runbook of selected revisions of a tree."""
@@ -121,20 +121,20 @@ def chosen_changes(
     sections: Sequence[str],
     revisions: Sequence[str],
     since: str | None,
-    ahead: Ahead | None = None,
+    ahead: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> tuple[list[SectionChange], list[str]]:
     """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16)."""
     from consdb_actions.adapters.apply_run import environment_errors
     from consdb_actions.adapters.forks import in_processes, processors
     from consdb_actions.adapters.postgres import scratch_server
-    from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
+    from consdb_actions.adapters.revision_path import parse_range, read_change, resolve
 
     owner = sites.of("replica")[0].user
     with tree.importable():
-        ways = _ways(tree, [parse_way(text) for text in sections], revisions, since)
-        names = [s.name for s in tree.sections if s.name in {way.section for way in ways}]
-    if not ways:
+        ranges = _ranges(tree, [parse_range(text) for text in sections], revisions, since)
+        names = [s.name for s in tree.sections if s.name in {span.section for span in ranges}]
+    if not ranges:
         raise InputError(
             "there is no new revision",
             place=str(tree.root),
@@ -148,8 +148,8 @@ def chosen_changes(
         tell(name, "running its revisions on a scratch server")
         changes = []
         with tree.importable():
-            for way in (way for way in ways if way.section == name):
-                start, end = resolve(section, way.start), resolve(section, way.end)
+            for span in (span for span in ranges if span.section == name):
+                start, end = resolve(section, span.start), resolve(section, span.end)
                 changes.append(read_change(tree, section, start, end, server, owner))
         return changes, {}
 
@@ -163,40 +163,42 @@ def chosen_changes(
     return [change for changes, _ in found for change in changes], warnings
 
 
-def _ways(tree: Tree, ways: list[Way], revisions: Sequence[str], since: str | None) -> list[Way]:
-    from consdb_actions.adapters.revision_path import new_ways
+def _ranges(
+    tree: Tree, ranges: list[RevisionRange], revisions: Sequence[str], since: str | None
+) -> list[RevisionRange]:
+    from consdb_actions.adapters.revision_path import new_ranges
 
-    ways = [replace(way, section=tree.section(way.section).name) for way in ways]
+    ranges = [replace(span, section=tree.section(span.section).name) for span in ranges]
     if revisions:
-        return _around(tree, [way.section for way in ways], revisions)
-    asked = [way.section for way in ways if not way.start]
-    if ways and not asked:
-        return ways
-    new = new_ways(tree, asked, since)
-    if missing := [name for name in asked if name not in {way.section for way in new}]:
+        return _around(tree, [span.section for span in ranges], revisions)
+    asked = [span.section for span in ranges if not span.start]
+    if ranges and not asked:
+        return ranges
+    new = new_ranges(tree, asked, since)
+    if missing := [name for name in asked if name not in {span.section for span in new}]:
         raise InputError(
             f"section {', '.join(missing)} has no new revision",
             place="--section",
             remedy="Omit it, or name the revisions: --section NAME:FROM..TO.",
         )
-    return [way for way in ways if way.start] + new
+    return [span for span in ranges if span.start] + new
 
 
-def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> list[Way]:
-    from consdb_actions.adapters.revision_path import Way
+def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> list[RevisionRange]:
+    from consdb_actions.adapters.revision_path import RevisionRange
 
     chosen = [tree.section(name) for name in sections] or list(tree.sections)
     found: dict[str, set[str]] = {}
     for text in revisions:
         section, identifier = _find(chosen, text, tree)
         found.setdefault(section.name, set()).add(identifier)
-    ways = []
+    ranges = []
     for name, wanted in found.items():
         history = [r for r in tree.section(name).revisions() if r.revision in wanted]
         down = history[0].down_revision
         start = down if isinstance(down, str) else str(down[0]) if down else "base"
-        ways.append(Way(name, start, history[-1].revision))
-    return ways
+        ranges.append(RevisionRange(name, start, history[-1].revision))
+    return ranges
 
 
 def _find(sections: Sequence[Section], text: str, tree: Tree) -> tuple[Section, str]:

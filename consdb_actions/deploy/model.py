@@ -372,7 +372,7 @@ def _policy(
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingEnvironment:
     """An environment of an earlier stage without the tag or a later one."""
 
     stage: str
@@ -398,7 +398,7 @@ def waiting_before(
     components: Collection[str],
     tag: ImageTag,
     values: Mapping[str, Values],
-) -> tuple[Waiting, ...]:
+) -> tuple[WaitingEnvironment, ...]:
     """List the environments that keep earlier stages unfinished."""
     found = []
     for earlier in policy.stages[: policy.stages.index(stage)]:
@@ -411,14 +411,14 @@ def waiting_before(
                 and values[name].is_enabled(slot)
                 and not read_tag(values[name].tag(slot)).is_at_least(tag)
             }
-            waiting.append(Waiting(earlier.name, name, behind))
+            waiting.append(WaitingEnvironment(earlier.name, name, behind))
         unfinished = [item for item in waiting if item.tags]
         if not (earlier.finished == "any" and len(unfinished) < len(waiting)):
             found += unfinished
     return tuple(found)
 
 
-def waiting_words(waiting: Iterable[Waiting]) -> str:
+def waiting_words(waiting: Iterable[WaitingEnvironment]) -> str:
     """Name unfinished environments, such as ``base and summit have pq 26.5.1``."""
     by_words: dict[str, list[str]] = {}
     for item in waiting:
@@ -455,7 +455,7 @@ class DeployRefusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class UndeployedComponent:
     """A component without the tag after the deployment."""
 
     environment: str
@@ -482,9 +482,9 @@ class DeployPlan(Public):
     components: tuple[str, ...] = ()  # all components of these environments
     images: tuple[tuple[str, str], ...] = ()  # name and tag of each image that must exist
     datalink: str = ""  # URL that must exist; empty for none
-    waiting: tuple[Waiting, ...] = ()  # unfinished earlier stages
+    waiting: tuple[WaitingEnvironment, ...] = ()  # unfinished earlier stages
     waived: tuple[str, ...] = ()  # environments for which rule R5 is waived
-    left: tuple[Left, ...] = ()  # components without the tag afterwards
+    left: tuple[UndeployedComponent, ...] = ()  # components without the tag afterwards
     refusals: tuple[DeployRefusal, ...] = ()  # the deployment is allowed if empty
 
     @property

@@ -12,12 +12,12 @@ from consdb_actions.deploy.model import (
     DeployPolicy,
     DeployRefusal,
     DeployRequest,
-    Left,
     Slot,
     Stage,
+    UndeployedComponent,
     ValueChange,
     Values,
-    Waiting,
+    WaitingEnvironment,
     chosen,
     datalink_url,
     edited,
@@ -99,7 +99,9 @@ def waiver_problem(policy: DeployPolicy, until: date, today: date) -> str:
     return f"more than {policy.longest_waiver} days away" if days > policy.longest_waiver else ""
 
 
-def refused_order(request: DeployRequest, stage: Stage, waiting: tuple[Waiting, ...]) -> list[DeployRefusal]:
+def refused_order(
+    request: DeployRequest, stage: Stage, waiting: tuple[WaitingEnvironment, ...]
+) -> list[DeployRefusal]:
     """Refuse to skip an unfinished stage, unless forced (rule R6)."""
     if not waiting or request.force_order:
         return []
@@ -261,7 +263,7 @@ def make_plan(policy: DeployPolicy, request: DeployRequest, values: Mapping[str,
     if not changes:
         return replace(plan, left=_left(policy, plan, values))
     waived, by_tag = refused_tag(policy, plan)
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[WaitingEnvironment, ...] = ()
     if request.tag.is_fixed or waived:
         # A test of a branch is not a roll-out and has no order.
         moving = {c.component for c in changes if c.enabled and c.what != PULL_POLICY}
@@ -355,7 +357,9 @@ def _slots(request: DeployRequest, values: Values) -> tuple[Slot, ...]:
     return tuple(slot for slot in found if not slot.is_datalink or request.tag.is_fixed)
 
 
-def _left(policy: DeployPolicy, plan: DeployPlan, values: Mapping[str, Values]) -> tuple[Left, ...]:
+def _left(
+    policy: DeployPolicy, plan: DeployPlan, values: Mapping[str, Values]
+) -> tuple[UndeployedComponent, ...]:
     """List components without the tag afterwards, in these environments and in later stages."""
     tag, app = plan.request.tag, plan.request.app
     changed = {(change.environment, change.component) for change in plan.changes}
@@ -369,5 +373,5 @@ def _left(policy: DeployPolicy, plan: DeployPlan, values: Mapping[str, Values]) 
             has = values[name].tag(slot)
             same = has == tag.text or (slot.is_datalink and not tag.is_fixed)
             if (name, slot.component) not in changed and not same and values[name].is_enabled(slot):
-                found.append(Left(name, slot.component, has, later))
+                found.append(UndeployedComponent(name, slot.component, has, later))
     return tuple(found)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from consdb_actions.catalog import Snapshot
-from consdb_actions.lint.sql import Parsed
+from consdb_actions.lint.sql import ParsedStatement
 from consdb_actions.lint.state import LintRelation, LintState, Name
 
 INCLUDED = (
@@ -57,7 +57,7 @@ class LintStep:
 
     sql: str
     line: int  # Line of the revision's file that executes it
-    parsed: Parsed | None  # None where it is not SQL
+    parsed: ParsedStatement | None  # None where it is not SQL
     before: LintState
     after: LintState
     problem: str = ""  # Message of the parser or of Postgres, if refused

@@ -134,7 +134,7 @@ class RowWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Retyped:
+class OverwritingRetype:
     """A type change whose USING ignores the old value."""
 
     table: Name
@@ -142,7 +142,7 @@ class Retyped:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedStatement:
     """One statement."""
 
     sql: str
@@ -162,7 +162,7 @@ class Parsed:
     long_identifiers: tuple[str, ...] = ()
     writes: tuple[RowWrite, ...] = ()
     copied: frozenset[tuple[Name, str]] = frozenset()  # Columns whose values it copies elsewhere
-    overwritten: tuple[Retyped, ...] = ()  # Type changes that discard values
+    overwritten: tuple[OverwritingRetype, ...] = ()  # Type changes that discard values
     cascade: bool = False
     temporary: str = ""
     values: tuple[str, ...] = ()  # Roles of a REVOKE, values of a SET, or additions to a publication
@@ -173,7 +173,7 @@ class Parsed:
         return self.kind not in _WITHOUT_CATALOG
 
 
-def read(sql: str) -> tuple[Parsed, ...]:
+def read(sql: str) -> tuple[ParsedStatement, ...]:
     """Parse any number of statements; SqlError if the text is not SQL."""
     if "\0" in sql:
         raise SqlError("the text contains a NUL character")
@@ -192,7 +192,7 @@ def read(sql: str) -> tuple[Parsed, ...]:
     return tuple(out)
 
 
-def _parsed(node: Node, text: str) -> Parsed:
+def _parsed(node: Node, text: str) -> ParsedStatement:
     what = _kind(node)
     nodes = list(_walk(node))
     ctes = {n.ctename for n in nodes if _kind(n) == "CommonTableExpr"}
@@ -205,7 +205,7 @@ def _parsed(node: Node, text: str) -> Parsed:
     schemas.update((relation.schema, True) for relation in relations if relation.schema)
     target = _target(node)
     outside = _outside(node, what)
-    return Parsed(
+    return ParsedStatement(
         sql=text,
         kind=what,
         subtypes=frozenset(_subtypes(node, what)),
@@ -621,12 +621,12 @@ def _columns(values: Iterable[Node]) -> Iterator[tuple[str, str]]:
             stack.extend(getattr(node, slot) for slot in _slots(node))
 
 
-def _overwritten(node: Node, table: Name) -> Iterator[Retyped]:
+def _overwritten(node: Node, table: Name) -> Iterator[OverwritingRetype]:
     for command in node.cmds:
         if command.subtype.name == "AT_AlterColumnType" and command.def_.raw_default is not None:
             used = {column for _, column in _columns([command.def_.raw_default])}
             if command.name not in used:
-                yield Retyped(table, command.name)
+                yield OverwritingRetype(table, command.name)
 
 
 def same_program(one: str, other: str) -> bool:

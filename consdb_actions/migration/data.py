@@ -97,7 +97,7 @@ class ColumnMove(Protocol):
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedColumn:
     """A :class:`ColumnMove` as plain data."""
 
     source: str
@@ -127,7 +127,7 @@ def returned(
     renamed_tables: Mapping[str, str],
     renamed_columns: Mapping[tuple[str, str], str],
     arrived: Rows,
-) -> list[Moved]:
+) -> list[MovedColumn]:
     """Return the comparisons after the downgrade, of values that had a row in ``arrived``."""
 
     def old(table: str, *columns: str) -> tuple[str, ...]:
@@ -139,7 +139,9 @@ def returned(
         table = next((o for o, n in renamed_tables.items() if n == m.source), m.source)
         column, key = old(m.source, m.source_column)[0], old(m.source, *m.source_key)
         out.append(
-            Moved(table, column, table, column, key, key, only=_partners(m, arrived), required=m.required)
+            MovedColumn(
+                table, column, table, column, key, key, only=_partners(m, arrived), required=m.required
+            )
         )
     return out
 
@@ -171,7 +173,7 @@ def compare_move(move: ColumnMove, before: Rows, after: Rows) -> Iterator[DataDi
         target.types[target.columns.index(move.target_column)],
     )
     bridge = _bridge(move, before, after)
-    only = move.only if isinstance(move, Moved) else None
+    only = move.only if isinstance(move, MovedColumn) else None
     # An existing row keeps its value only where the other table has a row for it.
     updated = move.target in before
     present = set(_picked(target, move.target_key))
@@ -409,7 +411,7 @@ class ParentStep:
 
 
 @dataclass(frozen=True)
-class Filled:
+class ColumnFill:
     """A column that a migration fills, in the names after renames."""
 
     table: str
@@ -419,7 +421,7 @@ class Filled:
     source: str = ""  # The parent's column
 
 
-def fill_in(rows: Rows, filled: Iterable[Filled]) -> Rows:
+def fill_in(rows: Rows, filled: Iterable[ColumnFill]) -> Rows:
     """Fill NULLs in rows from before a migration; skip fills with unknown values."""
     out = dict(rows)
     for item in filled:
@@ -427,7 +429,7 @@ def fill_in(rows: Rows, filled: Iterable[Filled]) -> Rows:
         if table is None or item.column not in table.columns:
             continue
         place = table.columns.index(item.column)
-        wanted = _Wanted(item, rows)
+        wanted = _ExpectedValues(item, rows)
         if not wanted.known:
             continue
         now = tuple(
@@ -438,26 +440,28 @@ def fill_in(rows: Rows, filled: Iterable[Filled]) -> Rows:
     return out
 
 
-def unknown_fills(rows: Rows, filled: Iterable[Filled]) -> set[FilledColumn]:
+def unknown_fills(rows: Rows, filled: Iterable[ColumnFill]) -> set[FilledColumn]:
     """Return the columns whose fill is unknown: the parent's value is new, too."""
     return {
         (item.table, item.column)
         for item in filled
-        if item.table in rows and item.column in rows[item.table].columns and not _Wanted(item, rows).known
+        if item.table in rows
+        and item.column in rows[item.table].columns
+        and not _ExpectedValues(item, rows).known
     }
 
 
-def compare_filled(before: Rows, after: Rows, filled: Iterable[Filled]) -> list[DataDifference]:
+def compare_filled(before: Rows, after: Rows, filled: Iterable[ColumnFill]) -> list[DataDifference]:
     """Compare new filled columns with their expected values; ``before`` uses the names after renames."""
     return [d for item in filled for d in _compare(before, after, item)]
 
 
-def _compare(before: Rows, after: Rows, item: Filled) -> Iterator[DataDifference]:
+def _compare(before: Rows, after: Rows, item: ColumnFill) -> Iterator[DataDifference]:
     old, table = before.get(item.table), after.get(item.table)
     if old is None or table is None or item.column in old.columns or item.column not in table.columns:
         return
     place = table.columns.index(item.column)
-    wanted = _Wanted(item, after)
+    wanted = _ExpectedValues(item, after)
     if not wanted.known:
         return
     was, now = normalisers(wanted.type or table.types[place], table.types[place])
@@ -472,10 +476,10 @@ def _compare(before: Rows, after: Rows, item: Filled) -> Iterator[DataDifference
         yield DataDifference(item.table, item.column, len(wrong), shown(expected), shown(found), words)
 
 
-class _Wanted:
+class _ExpectedValues:
     """The expected value of each row; ``known`` where the rows determine it."""
 
-    def __init__(self, item: Filled, rows: Rows) -> None:
+    def __init__(self, item: ColumnFill, rows: Rows) -> None:
         self._value = item.value
         self._steps: list[tuple[Sequence[int], Mapping[Row, Row]]] = []
         self.type, self.known = "", False

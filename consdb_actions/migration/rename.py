@@ -13,21 +13,21 @@ from typing import Literal
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.decisions import (
-    Added,
+    ColumnAddition,
+    ColumnDrop,
     ColumnRename,
     Decisions,
-    Dropped,
     DroppedTable,
     MatchingQuestion,
-    Rejected,
-    Remembered,
+    RejectedCandidate,
     RenameProposal,
+    StoredAnswer,
 )
 from consdb_actions.migration.matching.declarations import (
     Column,
     Declarations,
     DeclaredMatch,
-    Settled,
+    SettledNames,
     crossed,
     settle_columns,
     settle_tables,
@@ -74,16 +74,16 @@ def decide(
         run = MatchingRun(tables_before, tables_after, declared)
     questions = [*about_tables, *run.questions]
     decisions = run.decisions(questions, "" if on_question == "fail" else _ANSWERED)
-    remembered = {d.text: Remembered(d.text, d.source, d.meaning) for d in run.settled.used}
+    remembered = {d.text: StoredAnswer(d.text, d.source, d.meaning) for d in run.settled.used}
     for found in decisions.questions:
         for text in found.answers[-1].declarations if found.answered else ():
-            remembered.setdefault(text, Remembered(text, _ANSWERER, found.answers[-1].meaning))
+            remembered.setdefault(text, StoredAnswer(text, _ANSWERER, found.answers[-1].meaning))
     return replace(decisions, remembered=tuple(remembered.values()))
 
 
 def _settle(
     declared: Declarations, before: Tables, after: Tables, unfit: list[DeclaredMatch] | None = None
-) -> tuple[Settled, TableMatches, dict[str, str]]:
+) -> tuple[SettledNames, TableMatches, dict[str, str]]:
     """Check declarations against a change, and match its tables."""
     settled = settle_tables(declared, before, after, unfit)
     matches = match_tables(before, after, settled)
@@ -214,7 +214,7 @@ class MatchingRun:
         self.done_new |= {(move.new_table, move.new_column) for move in certain}
         self.links += doubtful
 
-    def _weaker(self, parts: Sequence[LinkGroup]) -> tuple[Rejected, ...]:
+    def _weaker(self, parts: Sequence[LinkGroup]) -> tuple[RejectedCandidate, ...]:
         """Return the unlikely candidates of a small question; a large one has enough to read."""
         links = [link for part in parts for link in part.links]
         olds = dict.fromkeys((link.old.table, link.old.name) for link in links)
@@ -259,8 +259,8 @@ class MatchingRun:
         open_new = set() if answered else {path for q in questions for path in q.targets}
         taken = self._taken()
         leaves = {(r.table, r.old) for r in self.renames} | {(m.table, m.column) for m in self.moves}
-        drops: list[Dropped] = []
-        adds: list[Added] = []
+        drops: list[ColumnDrop] = []
+        adds: list[ColumnAddition] = []
         for pair in self.pairs:
             gone = {name for table, name in (*leaves, *self.settled.drops) if table == pair.before.name}
             kept = pair.kept - gone
@@ -270,7 +270,7 @@ class MatchingRun:
                 if c.name not in kept and (c.table, c.name) not in leaves and c.path not in open_old
             ]
             adds += [
-                Added(c.table, c.name)
+                ColumnAddition(c.table, c.name)
                 for c in pair.after.columns
                 if c.name not in kept and (c.table, c.name) not in taken and c.path not in open_new
             ]
@@ -293,9 +293,9 @@ class MatchingRun:
             notes=(*self.settled.notes, *self._type_notes()),
         )
 
-    def _drop(self, column: ColumnFacts, taken: Mapping[Column, str], *, asked: bool) -> Dropped:
+    def _drop(self, column: ColumnFacts, taken: Mapping[Column, str], *, asked: bool) -> ColumnDrop:
         key = (column.table, column.name)
-        rejected: tuple[Rejected, ...] = ()
+        rejected: tuple[RejectedCandidate, ...] = ()
         if key in self.settled.drops:
             reason = f"declared ({self.settled.drops[key].source})"
         elif asked:
@@ -303,7 +303,7 @@ class MatchingRun:
         else:
             rejected = self.scores.rejected(key, taken)
             reason = "no new column is likely to continue it"
-        return Dropped(column.table, column.name, column.type, reason, rejected)
+        return ColumnDrop(column.table, column.name, column.type, reason, rejected)
 
     def _drop_table(self, table: TableFacts, open_old: set[str]) -> DroppedTable:
         moves = [move for move in self.moves if move.table == table.name]

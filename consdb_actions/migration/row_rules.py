@@ -11,7 +11,7 @@ import pglast
 from pglast.stream import RawStream
 
 from consdb_actions.catalog import CatalogConstraint, CatalogRelation, Snapshot
-from consdb_actions.migration.data import ColumnMove, Filled
+from consdb_actions.migration.data import ColumnFill, ColumnMove
 from consdb_actions.migration.rewrite.retype import base_type, convertible, using
 from consdb_actions.migration.rewrite.statements import literal
 
@@ -32,7 +32,9 @@ class RowMigration:
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """New names by the table's new name and the column's old."""
     moves: tuple[ColumnMove, ...] = ()
-    filled: tuple[Filled, ...] = ()  # Columns that get values in place of NULL, in the names after renames
+    filled: tuple[
+        ColumnFill, ...
+    ] = ()  # Columns that get values in place of NULL, in the names after renames
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def rules_of(snapshot: Snapshot, change: RowMigration | None, casts: Casts) -> d
         found.conditions = list(_checks(table, {c: (c, VALUE) for c in table.columns}))
         rules[name] = found
     if change is not None:
-        _Coming(change, rules, casts).add()
+        _ComingRequirements(change, rules, casts).add()
     return rules
 
 
@@ -148,7 +150,7 @@ def _known(reference: Reference, snapshot: Snapshot) -> bool:
     return reference.target is None or reference.target in snapshot.tables
 
 
-class _Coming:
+class _ComingRequirements:
     """Adds what a migration requires of existing rows."""
 
     def __init__(self, change: RowMigration, rules: dict[str, TableRules], casts: Casts) -> None:
@@ -297,7 +299,7 @@ class _Coming:
             if table in self._rules:
                 self._rules[table].nullable.discard(column)
 
-    def _fill(self, item: Filled, needed: set[tuple[str, str]], empty: set[tuple[str, str]]) -> None:
+    def _fill(self, item: ColumnFill, needed: set[tuple[str, str]], empty: set[tuple[str, str]]) -> None:
         """Require values where a fill reads them, else in the column itself."""
         table = item.table
         for step in item.path:

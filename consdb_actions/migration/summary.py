@@ -101,7 +101,7 @@ class UnknownValueError(Exception):
     """An expression without a known value."""
 
 
-class _Named(UserDefinedType[Any]):
+class _NamedType(UserDefinedType[Any]):
     cache_ok = True
 
     def __init__(self, name: str) -> None:
@@ -202,7 +202,7 @@ def _called(call: ast.Call, names: Mapping[str, Any]) -> Any:
     if isinstance(kind, type) and issubclass(kind, TypeEngine):
         return _type(kind, call, names)
     if isinstance(call.func, ast.Attribute | ast.Name) and not call.keywords and not call.args:
-        return _Named(last.lower())
+        return _NamedType(last.lower())
     raise UnknownValueError
 
 
@@ -224,7 +224,7 @@ def _type(kind: type[TypeEngine[Any]], call: ast.Call, names: Mapping[str, Any])
     try:
         return kind(*positional, **given)
     except Exception:  # The class needs more than lengths: use its name only.
-        return _Named(kind.__name__.lower())
+        return _NamedType(kind.__name__.lower())
 
 
 class _Recorder:

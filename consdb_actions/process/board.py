@@ -20,7 +20,7 @@ from consdb_actions.release.versions import parse_version
 
 
 @dataclass(frozen=True, slots=True)
-class Unread(Public):
+class UnreadablePull(Public):
     """An unreadable pull request; `title` and `url` may be empty."""
 
     PUBLIC: ClassVar[str] = "name title url message=words"
@@ -109,7 +109,7 @@ class Environments(Public):
 
 
 @dataclass(frozen=True, slots=True)
-class Released(Public):
+class ConsdbRelease(Public):
     """A release of consdb."""
 
     PUBLIC: ClassVar[str] = "tag url at of_commit annotated trouble notes"
@@ -129,7 +129,7 @@ class Releases(Public):
 
     PUBLIC: ClassVar[str] = "trouble older items"
 
-    items: tuple[Released, ...] = ()
+    items: tuple[ConsdbRelease, ...] = ()
     older: int = 0  # number of further releases
     web: str = ""  # URL of the repository
     trouble: str = ""  # why they are unavailable
@@ -145,7 +145,7 @@ class Board(Public):
     repository: str  # of the schemas
     now: datetime
     changes: tuple[BoardEntry, ...]  # those that need attention first, then by waiting time
-    unread: tuple[Unread, ...]
+    unread: tuple[UnreadablePull, ...]
     finished: int  # number of pull requests with all steps done, not shown
     unaffected: int  # number of pull requests without a schema change, not shown
     environments: Environments
@@ -171,7 +171,7 @@ def make_board(
     repository: str,
     now: datetime,
     known: Iterable[ProcessFacts],
-    unread: Iterable[Unread],
+    unread: Iterable[UnreadablePull],
     environments: Environments,
     releases: Releases,
 ) -> Board:
@@ -183,7 +183,7 @@ def make_board(
         if facts.repository.casefold() != repository.casefold():
             name = f"{facts.repository}#{number}"
             words = f"it is a pull request of {facts.repository}, and this is the board of {repository}"
-            missing.append(Unread(name, words, facts.pull.title, facts.pull.url))
+            missing.append(UnreadablePull(name, words, facts.pull.title, facts.pull.url))
         elif number not in latest or facts.now > latest[number].now:
             latest[number] = facts
     changes: list[BoardEntry] = []
@@ -191,7 +191,7 @@ def make_board(
     for number in sorted(latest):
         facts = replace(latest[number], now=now)
         if not facts.schemas and (trouble := facts.trouble(FactSource.SCHEMAS)):
-            missing.append(Unread(f"#{number}", trouble, facts.pull.title, facts.pull.url))
+            missing.append(UnreadablePull(f"#{number}", trouble, facts.pull.title, facts.pull.url))
             continue
         if not facts.schemas:
             unaffected += 1
@@ -234,15 +234,15 @@ def drift_of_facts(known: Sequence[ProcessFacts], policy: DeployPolicy, today: d
     return find_drift(policy, seen, today, release if release.kind is TagKind.RELEASE else None)
 
 
-def releases_of_facts(known: Iterable[ProcessFacts]) -> tuple[Released, ...]:
+def releases_of_facts(known: Iterable[ProcessFacts]) -> tuple[ConsdbRelease, ...]:
     """List the releases named in facts, newest first, without notes."""
-    found: dict[str, Released] = {}
+    found: dict[str, ConsdbRelease] = {}
     for facts in known:
         for item in facts.releases:
             there = found.get(item.tag)
             # Facts date only the first release that contains their migration.
             if there is None or there.at is None:
-                found[item.tag] = Released(
+                found[item.tag] = ConsdbRelease(
                     item.tag, item.release_url or item.url, item.at, annotated=item.annotated
                 )
     order = {tag: version for tag in found if (version := parse_version(tag)) is not None}

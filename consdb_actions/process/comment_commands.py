@@ -17,7 +17,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.forms import Public
 from consdb_actions.migration.matching.declarations import parse_declaration, parse_directives, parse_take
 from consdb_actions.process.facts import Comment
-from consdb_actions.process.memory import Binding, Memo
+from consdb_actions.process.memory import Binding, CommentState
 from consdb_actions.process.steps import STEPS, ProcessStep, step_words
 
 MOST = 20  # Maximum number of commands in one comment
@@ -158,7 +158,7 @@ class CommandOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard(Public):
+class CommentCommand(Public):
     """A command of a comment, with its outcome."""
 
     PUBLIC: ClassVar[str] = (
@@ -201,14 +201,14 @@ class Attestation:
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class CommentCommands:
     """All commands and their effects."""
 
-    heard: tuple[Heard, ...]  # oldest first
+    heard: tuple[CommentCommand, ...]  # oldest first
     # valid ones by step, oldest first: accepted and not undone
     attestations: dict[str, tuple[Attestation, ...]]
-    undone: dict[str, Heard]  # the last command on a step, if that is ``undo``
-    memos: tuple[Memo, ...]  # entries to store, as far as there is room
+    undone: dict[str, CommentCommand]  # the last command on a step, if that is ``undo``
+    memos: tuple[CommentState, ...]  # entries to store, as far as there is room
 
 
 ROOM = 5_000  # Maximum size in characters of the stored answers of a pull request; the oldest are dropped
@@ -216,7 +216,7 @@ ROOM = 5_000  # Maximum size in characters of the stored answers of a pull reque
 _BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
 
 
-def answers_in(heard: Iterable[Heard]) -> tuple[str, ...]:
+def answers_in(heard: Iterable[CommentCommand]) -> tuple[str, ...]:
     """Collect the accepted answers.
 
     Each has the form of a line after ``consdb:`` in a pull request, such as ``rename exposure.a=b`` or ``take

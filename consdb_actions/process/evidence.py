@@ -14,8 +14,8 @@ from consdb_actions.process.comment_commands import (
     Attestation,
     Command,
     CommandOutcome,
-    Heard,
-    Listening,
+    CommentCommand,
+    CommentCommands,
     Mistake,
     Verb,
     commands_in,
@@ -34,7 +34,7 @@ from consdb_actions.process.facts import (
 )
 from consdb_actions.process.memory import (
     Binding,
-    Memo,
+    CommentState,
     change_digest,
     kept,
     migration_digest,
@@ -404,13 +404,13 @@ def present_binding(facts: ProcessFacts) -> Binding:
     return Binding(head, change_digest(facts.change_at(head)), migration_digest(facts))
 
 
-def listen(facts: ProcessFacts, applicable: frozenset[str]) -> Listening:
+def listen(facts: ProcessFacts, applicable: frozenset[str]) -> CommentCommands:
     """Process all comments in the order of writing."""
     memory = recall(facts)
-    heard: list[Heard] = []
-    memos: list[Memo] = []
+    heard: list[CommentCommand] = []
+    memos: list[CommentState] = []
     attestations: dict[str, list[Attestation]] = {}
-    undone: dict[str, Heard] = {}
+    undone: dict[str, CommentCommand] = {}
     gone = _gone(facts, memory)
     for comment in sorted(facts.comments, key=lambda item: (item.created_at, item.id)):
         for old in [memo for memo in gone if memo.comment < comment.id]:
@@ -431,7 +431,7 @@ def listen(facts: ProcessFacts, applicable: frozenset[str]) -> Listening:
         if found and (memo is not None or not _unreadable(facts)):
             memos.append(_memo(comment, binding, found, memo))
     memos += [_undo_anyway(old, attestations) for old in gone]
-    return Listening(
+    return CommentCommands(
         tuple(heard),
         {step: tuple(items) for step, items in attestations.items() if items},
         undone,
@@ -439,7 +439,7 @@ def listen(facts: ProcessFacts, applicable: frozenset[str]) -> Listening:
     )
 
 
-def _gone(facts: ProcessFacts, memory: dict[int, Memo]) -> list[Memo]:
+def _gone(facts: ProcessFacts, memory: dict[int, CommentState]) -> list[CommentState]:
     """List deleted comments that undid a step: deleting one must not make the step done again."""
     there = {comment.id for comment in facts.comments}
     return [
@@ -449,7 +449,7 @@ def _gone(facts: ProcessFacts, memory: dict[int, Memo]) -> list[Memo]:
     ]
 
 
-def _undo_anyway(memo: Memo, attestations: dict[str, list[Attestation]]) -> Memo:
+def _undo_anyway(memo: CommentState, attestations: dict[str, list[Attestation]]) -> CommentState:
     """Apply the undo of a deleted comment."""
     for verb, step in memo.said:
         if verb == "undo":
@@ -457,7 +457,7 @@ def _undo_anyway(memo: Memo, attestations: dict[str, list[Attestation]]) -> Memo
     return memo
 
 
-def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
+def _said(comment: Comment, memo: CommentState | None) -> list[Command | Mistake]:
     """Read the commands; edits, which others can make, are rejected."""
     now = list(commands_in(comment.body))
     if now and (memo.said == _TOO_LATE if memo else comment.updated_at > comment.created_at):
@@ -517,19 +517,19 @@ def _judge(
     comment: Comment,
     actor: Account,
     said: Command | Mistake,
-    memo: Memo | None,
+    memo: CommentState | None,
     binding: Binding,
     applicable: frozenset[str],
-) -> Heard:
+) -> CommentCommand:
     if isinstance(said, Mistake):
-        return Heard(comment, actor, said, CommandOutcome.REJECTED, said.answer)
+        return CommentCommand(comment, actor, said, CommandOutcome.REJECTED, said.answer)
     if said.verb is Verb.HELP:
-        return Heard(comment, actor, said, CommandOutcome.ACCEPTED)
+        return CommentCommand(comment, actor, said, CommandOutcome.ACCEPTED)
     day = comment.created_at.date()
     if said.verb in (Verb.DONE, Verb.UNDO):
         step = BY_ID[said.step]
         if step.id not in applicable:
-            return Heard(
+            return CommentCommand(
                 comment, actor, said, CommandOutcome.REJECTED, f"{step.id} is not a step of this change"
             )
         people = attesters(facts, step, day)
@@ -541,9 +541,9 @@ def _judge(
     if not people.has(actor):
         if people.problems:
             why = f"it cannot be determined who may {what}: {'; '.join(people.problems)}"
-            return Heard(comment, actor, said, CommandOutcome.UNDECIDED, why)
+            return CommentCommand(comment, actor, said, CommandOutcome.UNDECIDED, why)
         who = ", ".join(people.people) or "nobody, until the configuration names people"
-        return Heard(
+        return CommentCommand(
             comment,
             actor,
             said,
@@ -551,7 +551,7 @@ def _judge(
             f"{actor.login} may not {what}. Those who may: {who}",
         )
     if said.verb is Verb.DONE and (unreadable := _unreadable(facts)) and memo is None:
-        return Heard(
+        return CommentCommand(
             comment,
             actor,
             said,
@@ -563,11 +563,13 @@ def _judge(
             "a push came at about the same time, so the commit that this refers to is uncertain; "
             "repeat the comment"
         )
-        return Heard(comment, actor, said, CommandOutcome.REJECTED, words)
-    return Heard(comment, actor, said, CommandOutcome.ACCEPTED, binding=binding)
+        return CommentCommand(comment, actor, said, CommandOutcome.REJECTED, words)
+    return CommentCommand(comment, actor, said, CommandOutcome.ACCEPTED, binding=binding)
 
 
-def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: dict[str, Heard]) -> Heard:
+def _carry_out(
+    item: CommentCommand, attestations: dict[str, list[Attestation]], undone: dict[str, CommentCommand]
+) -> CommentCommand:
     if item.outcome is not CommandOutcome.ACCEPTED or not isinstance(item.said, Command):
         return item
     step = item.said.step
@@ -591,11 +593,13 @@ def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: 
     return item
 
 
-def _answered(item: Heard, answer: str) -> Heard:
-    return Heard(item.comment, item.actor, item.said, item.outcome, answer, item.binding)
+def _answered(item: CommentCommand, answer: str) -> CommentCommand:
+    return CommentCommand(item.comment, item.actor, item.said, item.outcome, answer, item.binding)
 
 
-def _memo(comment: Comment, binding: Binding, found: list[Heard], old: Memo | None) -> Memo:
+def _memo(
+    comment: Comment, binding: Binding, found: list[CommentCommand], old: CommentState | None
+) -> CommentState:
     """Build the entry to store; an undecided comment gets no reaction."""
     outcomes = {item.outcome for item in found}
     reaction = "confused" if CommandOutcome.REJECTED in outcomes else "+1"
@@ -604,4 +608,4 @@ def _memo(comment: Comment, binding: Binding, found: list[Heard], old: Memo | No
     said = old.said if old else _pairs([item.said for item in found])
     if old is None and comment.updated_at > comment.created_at:
         said = _TOO_LATE
-    return Memo(comment.id, binding, said, reaction)
+    return CommentState(comment.id, binding, said, reaction)

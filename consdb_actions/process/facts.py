@@ -99,7 +99,7 @@ class TaggedRelease:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class TagSetting:
     """A tag that a component had."""
 
     tag: str
@@ -114,7 +114,7 @@ class Deployment:
     application: str
     environment: str
     component: str
-    history: tuple[Setting, ...]  # tags, the present one last
+    history: tuple[TagSetting, ...]  # tags, the present one last
     enabled: bool = True
     url: str = ""
 

@@ -41,7 +41,7 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
-class Memo:
+class CommentState:
     """The stored state of one comment."""
 
     comment: int  # its id
@@ -50,17 +50,17 @@ class Memo:
     reaction: str
 
 
-def recall(facts: ProcessFacts) -> dict[int, Memo]:
+def recall(facts: ProcessFacts) -> dict[int, CommentState]:
     """Read the stored state from our comment; an invalid block is ignored as a whole."""
     body = own_sections(facts.marked, facts.identity).get(Part.PROCESS, "")
     entries = read_hidden("process-memory", body, dict[int, _Entry], last=True) or {}
     return {
-        number: Memo(number, Binding(*binding), said, reaction)
+        number: CommentState(number, Binding(*binding), said, reaction)
         for number, (*binding, said, reaction) in entries.items()
     }
 
 
-def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
+def kept(memos: Iterable[CommentState]) -> tuple[CommentState, ...]:
     """Select the entries to store, as far as there is room.
 
     Entries without effect are dropped first, so that many comments cannot displace an attestation or an
@@ -76,17 +76,17 @@ def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
     return tuple(sorted(chosen, key=lambda memo: memo.comment))
 
 
-def written(memos: Iterable[Memo]) -> str:
+def written(memos: Iterable[CommentState]) -> str:
     """Write the stored state as JSON for an HTML comment."""
     return _block(kept(memos))
 
 
-def _matters(memo: Memo) -> bool:
+def _matters(memo: CommentState) -> bool:
     """Tell whether a comment holds an accepted request, not to be repeated."""
     return memo.reaction == "+1" and any(verb not in ("help", "?", "!") for verb, _ in memo.said)
 
 
-def _block(memos: Iterable[Memo]) -> str:
+def _block(memos: Iterable[CommentState]) -> str:
     return hidden(
         "process-memory",
         {

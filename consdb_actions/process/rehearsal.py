@@ -12,7 +12,7 @@ from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Public
 from consdb_actions.migration.data import TableRows
-from consdb_actions.process.runbook_steps import Placed
+from consdb_actions.process.runbook_steps import PlacedBlock
 
 State = Literal["done", "failed", "not rehearsed"]
 
@@ -26,7 +26,7 @@ class BlockResult(Public):
         "line=placed.line state seconds message=words"
     )
 
-    placed: Placed
+    placed: PlacedBlock
     state: State
     seconds: float = 0.0
     words: str = ""  # its output, or why it failed
@@ -90,7 +90,9 @@ _TITLES = {
 }
 
 
-def acts_of(placed: Sequence[Placed], wanted: Iterable[str]) -> Iterator[tuple[str, str, list[Placed]]]:
+def acts_of(
+    placed: Sequence[PlacedBlock], wanted: Iterable[str]
+) -> Iterator[tuple[str, str, list[PlacedBlock]]]:
     """Yield id, title and blocks of acts in a runbook."""
     parts = {name: [p for p in placed if p.part == name] for name in ("migrate", "cancel", "back")}
     first = next((n for n, p in enumerate(parts["migrate"]) if p.block.kind == "upgrade"), 0)
@@ -105,7 +107,7 @@ def acts_of(placed: Sequence[Placed], wanted: Iterable[str]) -> Iterator[tuple[s
             yield name, _TITLES[name], blocks[name]
 
 
-def ways_of(placed: Sequence[Placed]) -> tuple[str, ...]:
+def ranges_of(placed: Sequence[PlacedBlock]) -> tuple[str, ...]:
     """Read each section's revision range (``section:from..to``) from a runbook's commands."""
     found: dict[str, None] = {}
     for one in placed:

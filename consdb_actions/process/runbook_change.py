@@ -41,7 +41,7 @@ class ColumnChange:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Rekeyed:
+class RekeyedTable:
     """A table whose primary key has other columns afterwards; the old ones have their new names."""
 
     table: Name
@@ -63,7 +63,7 @@ class Effects:
     dropped_tables: tuple[Name, ...] = ()
     renamed_tables: tuple[tuple[Name, Name], ...] = ()
     columns: tuple[ColumnChange, ...] = ()
-    rekeyed: tuple[Rekeyed, ...] = ()
+    rekeyed: tuple[RekeyedTable, ...] = ()
     updated: tuple[Name, ...] = ()  # Existing tables whose rows the scripts change, add or remove
     inserted: tuple[Name, ...] = ()
     emptied: tuple[Name, ...] = ()
@@ -429,11 +429,11 @@ def _volatile(oid: int, number: int, steps: Sequence[LintStep]) -> str:
     return ""
 
 
-def _rekeyed(before: LintRelation, after: LintRelation) -> Iterator[Rekeyed]:
+def _rekeyed(before: LintRelation, after: LintRelation) -> Iterator[RekeyedTable]:
     now = {column.name: after.columns[n].name for n, column in before.columns.items() if n in after.columns}
     had = tuple(now.get(name, name) for name in before.primary_key)
     if set(had) != set(after.primary_key):
-        yield Rekeyed(after.name, had, after.primary_key)
+        yield RekeyedTable(after.name, had, after.primary_key)
 
 
 def _shows_other(before: LintRelation | None, after: LintRelation) -> bool:

@@ -138,7 +138,7 @@ _SHORT = re.compile(r"(?:`(?P<text>[^`]+)` )?<!-- (?:sql|sh|text) (?P<facts>part
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedBlock:
     """A block with its part, step and line."""
 
     part: str
@@ -160,7 +160,7 @@ def block_info(part: str, step: str, block: Block) -> str:
     return f"{block.language} {written}"
 
 
-def read_runbook(markdown: str) -> tuple[Placed, ...]:
+def read_runbook(markdown: str) -> tuple[PlacedBlock, ...]:
     """Read the blocks of a runbook in order; InputError if there are none or one is invalid."""
     found = tuple(_written_out(_blocks(markdown.replace("\r\n", "\n").split("\n"))))
     if not found:
@@ -176,7 +176,7 @@ def unrestored_in(markdown: str) -> frozenset[str]:
     return frozenset(name for line in lines for name in re.findall(r"`([^`]+)`", line))
 
 
-def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:
+def _written_out(blocks: Iterable[tuple[PlacedBlock, str]]) -> Iterator[PlacedBlock]:
     """Replace references to earlier blocks by their text."""
     texts: dict[str, str] = {}
     counts: Counter[str] = Counter()
@@ -193,7 +193,7 @@ def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:
         yield replace(placed, block=replace(placed.block, text=text))
 
 
-def _blocks(lines: list[str]) -> Iterator[tuple[Placed, str]]:
+def _blocks(lines: list[str]) -> Iterator[tuple[PlacedBlock, str]]:
     number = 0
     while number < len(lines):
         opened = _OPEN.fullmatch(lines[number])
@@ -208,7 +208,7 @@ def _blocks(lines: list[str]) -> Iterator[tuple[Placed, str]]:
         yield _block(opened["facts"], "\n".join(lines[first:number]), first)
 
 
-def _block(facts: str, text: str, line: int) -> tuple[Placed, str]:
+def _block(facts: str, text: str, line: int) -> tuple[PlacedBlock, str]:
     place = f"line {line}"
     try:
         known = dict(word.split("=", 1) for word in shlex.split(facts))
@@ -234,4 +234,4 @@ def _block(facts: str, text: str, line: int) -> tuple[Placed, str]:
         known.get("answer", ""),
         seconds,
     )
-    return Placed(known["part"], known.get("step", ""), block, line), known.get("same", "")
+    return PlacedBlock(known["part"], known.get("step", ""), block, line), known.get("same", "")

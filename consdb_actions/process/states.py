@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from consdb_actions.forms import Public
-from consdb_actions.process.comment_commands import Attestation, Listening
+from consdb_actions.process.comment_commands import Attestation, CommentCommands
 from consdb_actions.process.evidence import DERIVED, listen, owner_names, present_binding
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, StepFinding, listed
 from consdb_actions.process.memory import Binding
@@ -17,7 +17,7 @@ from consdb_actions.process.steps import BY_ID, MERGE, STEPS, ProcessStep, Route
 
 
 @dataclass(frozen=True, slots=True)
-class Disorder(Public):
+class OrderViolation(Public):
     """A step that was done out of order."""
 
     PUBLIC: ClassVar[str] = "message=words steps still"
@@ -27,7 +27,9 @@ class Disorder(Public):
     still: bool  # whether they are still not done
 
 
-def order_of(step: ProcessStep, findings: Mapping[str, StepFinding], scope: Scope) -> tuple[Disorder, ...]:
+def order_of(
+    step: ProcessStep, findings: Mapping[str, StepFinding], scope: Scope
+) -> tuple[OrderViolation, ...]:
     """Find what should have been done before a finished step; steps without a known time do not count."""
     names = scope.before_merge if step.id == MERGE else scope.before(step)
     at = findings[step.id].at
@@ -46,15 +48,19 @@ def order_of(step: ProcessStep, findings: Mapping[str, StepFinding], scope: Scop
     found = []
     if later:
         words = [f"{_quoted(name)} ({duration(span)} later)" for name, span in later.items()]
-        found.append(Disorder(f"done before {listed(words)}", tuple(later), still=False))
+        found.append(OrderViolation(f"done before {listed(words)}", tuple(later), still=False))
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         words = [_quoted(name) for name in missing]
-        found.append(Disorder(f"done although {listed(words)} {verb} not done", tuple(missing), still=True))
+        found.append(
+            OrderViolation(f"done although {listed(words)} {verb} not done", tuple(missing), still=True)
+        )
     if unattested:
         words = [_quoted(name) for name in unattested]
         found.append(
-            Disorder(f"done although nobody has attested to {listed(words)}", tuple(unattested), still=True)
+            OrderViolation(
+                f"done although nobody has attested to {listed(words)}", tuple(unattested), still=True
+            )
         )
     return tuple(found)
 
@@ -97,7 +103,7 @@ class StepState(Public):
     standing: StepStatus
     done: bool = False  # for this very change, in any order
     words: str = ""  # a sentence without full stop; may be empty
-    order: tuple[Disorder, ...] = ()  # violations of the order
+    order: tuple[OrderViolation, ...] = ()  # violations of the order
     owner: str = ""  # title of the role
     people: tuple[str, ...] = ()  # who can complete the step now
     at: datetime | None = None
@@ -120,7 +126,7 @@ class Progress:
     applicable: bool  # whether a schema changes at all
     scope: Scope  # routes and applicable steps
     steps: tuple[StepState, ...]  # all steps in order
-    listening: Listening  # commands from comments
+    listening: CommentCommands  # commands from comments
 
     def state(self, identifier: str) -> StepState:
         """Return the status of a step."""
@@ -215,7 +221,7 @@ def _holds(binding: Binding, now: Binding, current: bool) -> bool:
 def _attested(
     facts: ProcessFacts,
     step: ProcessStep,
-    listening: Listening,
+    listening: CommentCommands,
     said: Attestation | None,
     valid: bool,
     now: Binding,
@@ -256,7 +262,7 @@ def _state(
     finding = findings[step.id]
     owner, people = owner_names(facts, step)
     waits = any(not findings[item].done for item in scope.all_before(step))
-    order: tuple[Disorder, ...] = ()
+    order: tuple[OrderViolation, ...] = ()
     since = None
     if finding.unknown:
         standing = StepStatus.UNKNOWN

@@ -43,7 +43,7 @@ class TargetPull(PullSeen, Public):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class EditedFile:
     """A file edited on the branch, and its difference from the generated one."""
 
     path: str
@@ -74,7 +74,7 @@ class Publication(Public):
     outcome: RunOutcome | None = None  # the joined reports, if any
     pull: TargetPull | None = None  # the pull request of the migration
     action: str = ""
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[EditedFile, ...] = ()
     words: tuple[str, ...] = ()  # further sentences
     log: str = ""  # end of the generator's output if it failed without a report
     run_url: str = ""
@@ -157,14 +157,14 @@ def is_untouched(pull: TargetPull, present: Present) -> bool:
 
 def plan_files(
     accepted: Mapping[str, Mapping[str, bytes]], present: Present, sections: Sequence[TargetSection]
-) -> tuple[dict[str, bytes], tuple[Kept, ...]]:
+) -> tuple[dict[str, bytes], tuple[EditedFile, ...]]:
     """Decide which files to propose: the generated ones, except in edited sections.
 
     A second revision beside an edited one would give the section two heads; so an edited section stays, and
     its difference from the generated file is returned.
     """
     files: dict[str, bytes] = {}
-    kept: list[Kept] = []
+    kept: list[EditedFile] = []
     for section in sections:
         folder = f"{section.folder}/versions/"
         generated = accepted.get(section.name, {})
@@ -176,7 +176,8 @@ def plan_files(
         files.update({path: data for path, data in there.items() if data is not None})
         new_path, new = next(iter(generated.items()), ("", b""))
         kept += [
-            Kept(path, section.name, _difference(path, there.get(path), new_path, new)) for path in edited
+            EditedFile(path, section.name, _difference(path, there.get(path), new_path, new))
+            for path in edited
         ]
     return files, tuple(kept)
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.default import DefaultDialect
 
 from consdb_actions.errors import CheckFailed
-from consdb_actions.lint.sql import Parsed, SqlError, read
+from consdb_actions.lint.sql import ParsedStatement, SqlError, read
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from consdb_actions.proposal import blob_sha
 
@@ -507,7 +507,7 @@ def _check_statements(text: str, schema: str, line: int, kinds: frozenset[str]) 
             raise BadFileError(line, why)
 
 
-def _objection(statement: Parsed, schema: str, kinds: frozenset[str]) -> str:
+def _objection(statement: ParsedStatement, schema: str, kinds: frozenset[str]) -> str:
     """Say why a statement cannot be one of a generated revision; empty where it can."""
     kind = statement.kind
     if kind not in kinds:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from consdb_actions.deploy.drift import waiver_trailer
-from consdb_actions.deploy.model import PULL_POLICY, DeployPlan, Left, ValueChange, short_names, waiting_words
+from consdb_actions.deploy.model import (
+    PULL_POLICY,
+    DeployPlan,
+    UndeployedComponent,
+    ValueChange,
+    short_names,
+    waiting_words,
+)
 from consdb_actions.deploy.plan import Holds
 from consdb_actions.deploy.tags import TagKind, branch_tag
 from consdb_actions.forms import Public
@@ -151,7 +158,7 @@ def _left(plan: DeployPlan) -> list[str]:
     """List components without the tag; for a test only in its environments."""
     lines = []
     for later in (False, True):
-        places: dict[str, list[Left]] = {}
+        places: dict[str, list[UndeployedComponent]] = {}
         for item in plan.left:
             if item.later is later and (plan.request.tag.is_fixed or not later):
                 places.setdefault(item.environment, []).append(item)
@@ -163,7 +170,7 @@ def _left(plan: DeployPlan) -> list[str]:
     return lines
 
 
-def _running(items: list[Left]) -> str:
+def _running(items: list[UndeployedComponent]) -> str:
     by_tag: dict[str, list[str]] = {}
     for item in items:
         by_tag.setdefault(item.tag, []).append(item.component)
@@ -219,7 +226,7 @@ _WOULD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown(Public):
+class DeploymentReport(Public):
     """The deployment and its result."""
 
     FORMAT: ClassVar[str] = "consdb-actions/deploy/1"
@@ -251,7 +258,7 @@ class Shown(Public):
         return (_WORDS if self.done else _WOULD)[self.action]
 
 
-def render_text(shown: Shown) -> str:
+def render_text(shown: DeploymentReport) -> str:
     """Render a deployment for a terminal: changes, refusals, action."""
     plan = shown.plan
     lines = [shown.title] if shown.title else []
@@ -291,7 +298,7 @@ def render_text(shown: Shown) -> str:
     return "\n".join(printable(part) for line in lines for part in line.split("\n"))
 
 
-def render_markdown(shown: Shown) -> str:
+def render_markdown(shown: DeploymentReport) -> str:
     """Render a deployment as in its pull request, or why there is none."""
     plan = shown.plan
     blocks = [f"### {escape(shown.title or shown.words)}"]

@@ -9,7 +9,7 @@ from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.process.comment_commands import (
     Command,
     CommandOutcome,
-    Heard,
+    CommentCommand,
     Verb,
     answers_in,
     write_answers,
@@ -265,7 +265,7 @@ def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
     return ["\n".join(["> [!NOTE]", *lines])]
 
 
-def _heard(facts: ProcessFacts, item: Heard) -> str:
+def _heard(facts: ProcessFacts, item: CommentCommand) -> str:
     day = f"{item.comment.created_at:%Y-%m-%d}"
     when = f"[{day}]({item.comment.url})" if item.comment.url else day
     text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"

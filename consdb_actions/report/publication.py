@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.outdated import Rebase
-from consdb_actions.publication.plan import Kept, Publication
+from consdb_actions.publication.plan import EditedFile, Publication
 from consdb_actions.publication.source import Marker, SchemaSource
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown, render_operations
@@ -18,7 +18,7 @@ _SHOWN = 12_000  # Maximum shown length of a difference in characters
 
 
 def render_pull(
-    source: SchemaSource, ticket: str, outcome: RunOutcome, marker: Marker, kept: tuple[Kept, ...] = ()
+    source: SchemaSource, ticket: str, outcome: RunOutcome, marker: Marker, kept: tuple[EditedFile, ...] = ()
 ) -> str:
     """Render the pull request of a migration: source, report, marker, and kept edits."""
     what = f"{escape(source.repository)}, branch {code(source.branch)}"
@@ -141,7 +141,7 @@ def _sections(outcome: RunOutcome) -> str:
     return table(["section", "operations", "data loss", "risks"], rows)
 
 
-def _kept(kept: tuple[Kept, ...]) -> list[str]:
+def _kept(kept: tuple[EditedFile, ...]) -> list[str]:
     """Render edited files and their difference from the generated ones."""
     if not kept:
         return []

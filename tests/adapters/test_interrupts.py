@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from consdb_actions.adapters.shell import Terminated, shielded, unwinding_on_signals
+from consdb_actions.adapters.shell import TerminationSignal, shielded, unwinding_on_signals
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -44,7 +44,7 @@ def elsewhere(signum: signal.Signals) -> None:
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_unwinds_and_the_default_comes_back(signum: signal.Signals, code: int) -> None:
     work = Work(lambda: signal.raise_signal(signum))
-    with pytest.raises(Terminated) as caught, unwinding_on_signals():
+    with pytest.raises(TerminationSignal) as caught, unwinding_on_signals():
         work.open()
     assert work.done == ["cleaned up"]
     assert caught.value.code == code
@@ -81,7 +81,7 @@ def test_a_shield_holds_an_interrupt_off_until_its_end(send: Callable[[signal.Si
 
 def test_a_shield_inside_of_unwinding() -> None:
     work = Work(lambda: signal.raise_signal(signal.SIGTERM))
-    with pytest.raises(Terminated), unwinding_on_signals():
+    with pytest.raises(TerminationSignal), unwinding_on_signals():
         work.behind_a_shield()
     assert work.done == ["inside"]
 

@@ -15,9 +15,9 @@ from consdb_actions.adapters.revision_path import read_change, resolve
 from consdb_actions.cli import main
 from consdb_actions.commands.process_runbook import chosen_changes
 from consdb_actions.errors import InputError
-from consdb_actions.process.rehearsal import Rehearsal, ways_of
+from consdb_actions.process.rehearsal import Rehearsal, ranges_of
 from consdb_actions.process.runbook import make_runbook
-from consdb_actions.process.runbook_steps import Placed, read_runbook, unrestored_in
+from consdb_actions.process.runbook_steps import PlacedBlock, read_runbook, unrestored_in
 from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.report.rehearsal import render_markdown, render_text
 from consdb_actions.report.runbook import render_markdown as render_runbook
@@ -73,7 +73,7 @@ PASSING = (
 """Rows are written with a column that goes, and added: nothing of that may be sent."""
 
 
-def blocks_of(made: SiteTree, server: ScratchServer) -> tuple[Placed, ...]:
+def blocks_of(made: SiteTree, server: ScratchServer) -> tuple[PlacedBlock, ...]:
     """Make the runbook of the tree's last revision, and read it back."""
     tree = made.tree()
     with tree.importable():
@@ -82,13 +82,13 @@ def blocks_of(made: SiteTree, server: ScratchServer) -> tuple[Placed, ...]:
     return read_runbook(render_runbook(make_runbook([change], DEFAULT_SITES, ticket="DM-1")))
 
 
-def without(placed: Sequence[Placed], *steps: str) -> list[Placed]:
+def without(placed: Sequence[PlacedBlock], *steps: str) -> list[PlacedBlock]:
     """Leave steps out."""
     assert set(steps) <= {one.step for one in placed}
     return [one for one in placed if one.step not in steps]
 
 
-def sooner(placed: Sequence[Placed], step: str, before: str) -> list[Placed]:
+def sooner(placed: Sequence[PlacedBlock], step: str, before: str) -> list[PlacedBlock]:
     """Do a step before another."""
     moved = [one for one in placed if one.step == step]
     rest = [one for one in placed if one.step != step]
@@ -179,7 +179,7 @@ def test_p4_the_command_with_our_own_commands(tmp_path: Path, capsys: pytest.Cap
     assert not list(made.root.rglob("*.json"))
 
 
-Edit = Callable[[Sequence[Placed]], Sequence[Placed]]
+Edit = Callable[[Sequence[PlacedBlock]], Sequence[PlacedBlock]]
 WRONG: dict[str, tuple[tuple[str, str], Edit, str]] = {
     # What is done otherwise: with which migration, how, and what comes of it.
     "the subscription stays on": (
@@ -242,7 +242,7 @@ def test_p4_another_order_fails(server: ScratchServer, tmp_path: Path, what: str
 
 def test_a_runbook_that_upgrades_nothing() -> None:
     with pytest.raises(InputError, match="contains no upgrade"):
-        ways_of([])
+        ranges_of([])
 
 
 def test_what_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ import pytest
 from consdb_actions.adapters import scratch
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
-from consdb_actions.adapters.shell import Terminated
+from consdb_actions.adapters.shell import TerminationSignal
 from consdb_actions.errors import ExternalError, InputError
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -42,7 +42,7 @@ def test_it_is_private_and_goes_with_all_it_holds(base: Path) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_goes_on_a_signal(base: Path, signum: signal.Signals) -> None:
-    with pytest.raises((KeyboardInterrupt, Terminated)), temporary_directory():
+    with pytest.raises((KeyboardInterrupt, TerminationSignal)), temporary_directory():
         signal.raise_signal(signum)
     assert list(base.iterdir()) == []
 

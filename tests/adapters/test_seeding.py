@@ -15,7 +15,7 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.seeding import seed
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.data import Filled, Moved, ParentStep, compare_rows
+from consdb_actions.migration.data import ColumnFill, MovedColumn, ParentStep, compare_rows
 from consdb_actions.migration.rewrite.retype import base_type, using
 from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.migration.sameness import alteration
@@ -315,7 +315,7 @@ def test_rows_that_share_the_target_of_a_move_agree(connection: sa.Connection, r
     run(connection, "ALTER TABLE c DROP v; ALTER TABLE p ADD v text")
     after = read_snapshot(connection, SCHEMA)
     savepoint.rollback()
-    move = Moved("c", "v", "p", "v", ("p",), ("id",))
+    move = MovedColumn("c", "v", "p", "v", ("p",), ("id",))
     assert seed(connection, before, change=RowMigration(after, moves=(move,))).seeded == {
         "p": 8,
         "c": 8,
@@ -366,7 +366,11 @@ def test_columns_that_a_migration_fills_lack_some_values_but_not_the_way_to_them
     after = read_snapshot(connection, SCHEMA)
     savepoint.rollback()
     way = (ParentStep(("p",), "p", ("id",)),)
-    fills = [Filled("p", "day", "1"), Filled("c", "one", "1"), Filled("c", "day", path=way, source="day")]
+    fills = [
+        ColumnFill("p", "day", "1"),
+        ColumnFill("c", "one", "1"),
+        ColumnFill("c", "day", path=way, source="day"),
+    ]
     for order in (fills, fills[::-1]):
         seed(connection, before, change=RowMigration(after, filled=tuple(order)))
         rows = read_rows(connection, before)

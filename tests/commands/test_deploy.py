@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.deploy.drift import TagDrift
-from consdb_actions.report.deploy import Shown
+from consdb_actions.report.deploy import DeploymentReport
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double, Run
 from tests.support.phalanx import PHALANX, TOKEN, Site, consdb_file, files_of, tap_file
@@ -70,7 +70,7 @@ def test_plan_of_what_is_refused_is_shown_and_exits_with_1(run: Run, double: Git
     assert code == 1
     assert "**Refused by R6**" in out
     code, out, _ = run("plan", *SUMMIT, "--format", "json")
-    data = checked(out, Shown)
+    data = checked(out, DeploymentReport)
     assert (code, data["action"], data["plan"]["refusals"][0]["rule"]) == (1, "refused", "R6")
     assert not any(call.writes for call in double.log)
 
@@ -87,7 +87,7 @@ def test_plan_of_what_is_refused_is_shown_and_exits_with_1(run: Run, double: Git
 )
 def test_json_keeps_to_its_schema(run: Run, double: GitHubDouble, args: tuple[str, ...]) -> None:
     code, out, _ = run("plan", *args, "--format", "json")
-    data = checked(out, Shown)
+    data = checked(out, DeploymentReport)
     assert code == 0
     assert (data["action"] == "nothing") is (not data["title"])
 
@@ -220,7 +220,7 @@ def test_plan_works_on_a_clone_without_a_token(run: Run, site: Site, tmp_path: P
     folder = checkout(site, tmp_path / "phalanx")
     clones = ("--phalanx", str(folder), "--consdb", str(site.consdb.store.path))
     code, out, err = run("plan", *clones, *STANDS, "--format", "json")
-    data = checked(out, Shown)
+    data = checked(out, DeploymentReport)
     assert (code, err, data["action"], data["plan"]["tag"]) == (0, "", "opened", "26.6.2")
     code, _, err = run("plan", *clones, *(word.replace("26.6.2", "26.6.9") for word in STANDS))
     assert (code, "no release 26.6.9" in err) == (2, True)

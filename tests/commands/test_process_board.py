@@ -15,7 +15,7 @@ from tests.support.board_scene import facts
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double, Run
 from tests.support.page import Node, parse
-from tests.support.process import PHALANX, Way
+from tests.support.process import PHALANX, ProcessScene
 from tests.support.repository import Repository
 
 NOW = ("--now", "2026-03-20T12:00:00Z")
@@ -29,9 +29,9 @@ def run(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def way(tmp_path: Path) -> Way:
+def way(tmp_path: Path) -> ProcessScene:
     """Give three open pull requests: one tested, one new, and one without a schema."""
-    made = Way(World(tmp_path / "github"))
+    made = ProcessScene(World(tmp_path / "github"))
     made.finish("bts")
     base = made.repo.tip("main")
     for branch, files in (
@@ -44,7 +44,7 @@ def way(tmp_path: Path) -> Way:
 
 
 @pytest.fixture
-def double(way: Way, connected: Double, monkeypatch: pytest.MonkeyPatch) -> GitHubDouble:
+def double(way: ProcessScene, connected: Double, monkeypatch: pytest.MonkeyPatch) -> GitHubDouble:
     monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
     return connected(way.world)
 
@@ -122,7 +122,9 @@ def test_what_runs_where_and_releases_may_be_missing(run: Run, double: GitHubDou
     assert "#1 " in text
 
 
-def test_a_merged_change_stays_while_it_is_followed(run: Run, double: GitHubDouble, way: Way) -> None:
+def test_a_merged_change_stays_while_it_is_followed(
+    run: Run, double: GitHubDouble, way: ProcessScene
+) -> None:
     way.approve("dan", "olga", "carl")
     way.merge_schema()
     way.sync(double)

@@ -13,7 +13,7 @@ from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.tags import read_tag
 from consdb_actions.release.versions import ReleasePolicy
-from consdb_actions.report.deploy import Shown
+from consdb_actions.report.deploy import DeploymentReport
 from tests.support.github import GitHubDouble, TestClock
 from tests.support.phalanx import TOKEN, Site
 
@@ -32,7 +32,7 @@ def deploy(
     policy: DeployPolicy | None = None,
     tag: str = "26.6.2",
     **values: Any,
-) -> Shown:
+) -> DeploymentReport:
     """Plan or open a deployment once."""
     where = {} if values.keys() & {"stage", "environments", "repin"} else {"stage": "test-stands"}
     asked = DeployOptions(

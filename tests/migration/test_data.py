@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.migration.data import (
-    Moved,
+    MovedColumn,
     Rows,
     TableRows,
     column_digests,
@@ -310,7 +310,7 @@ def test_after_the_downgrade_a_moved_column_is_back_in_its_rows() -> None:
     renamed = {"old": "source"}, {("source", "number"): "id"}
     arrived = moved(("1", "a"), ("2", "b"), ("3", None))
     keys = frozenset({("1",), ("2",), ("3",)})
-    expected = Moved("old", "v", "old", "v", ("number",), ("number",), only=keys)
+    expected = MovedColumn("old", "v", "old", "v", ("number",), ("number",), only=keys)
     assert returned([MOVE], *renamed, arrived) == [expected]
     back = returned([MOVE], {}, {}, arrived)
     assert words(SOURCE, SOURCE, moved=back, lost=[("source", None)]) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from consdb_actions.migration.data import (
-    Filled,
+    ColumnFill,
     ParentStep,
     Rows,
     TableRows,
@@ -33,14 +33,18 @@ CCD = ("id exposure_id day", [("10", "1", None), ("20", "2", "12"), ("30", None,
 
 def test_a_constant_takes_the_place_of_null_and_of_nothing_else() -> None:
     before = rows(t=("id a", [("1", None), ("2", "7")]))
-    filled = [Filled("t", "a", value="5"), Filled("t", "new", value="5"), Filled("gone", "a", value="5")]
+    filled = [
+        ColumnFill("t", "a", value="5"),
+        ColumnFill("t", "new", value="5"),
+        ColumnFill("gone", "a", value="5"),
+    ]
     assert fill_in(before, filled) == rows(t=("id a", [("1", "5"), ("2", "7")]))
 
 
 def test_a_parents_value_comes_over_one_step_or_more() -> None:
     before = rows(exposure=EXPOSURE, ccd=CCD, quick=("ccd_id day", [("20", None), ("30", None)]))
-    filled = [Filled("ccd", "day", path=TO_EXPOSURE, source="day")]
-    filled += [Filled("quick", "day", path=THROUGH_CCD, source="day")]
+    filled = [ColumnFill("ccd", "day", path=TO_EXPOSURE, source="day")]
+    filled += [ColumnFill("quick", "day", path=THROUGH_CCD, source="day")]
     now = fill_in(before, filled)
     assert now["ccd"].rows == (("10", "1", "11"), ("20", "2", "12"), ("30", None, None))
     assert now["quick"].rows == (("20", "12"), ("30", None))
@@ -48,7 +52,7 @@ def test_a_parents_value_comes_over_one_step_or_more() -> None:
 
 
 def test_what_the_rows_do_not_tell_is_unknown_and_left_alone() -> None:
-    filled = [Filled("ccd", "day", path=TO_EXPOSURE, source="day")]
+    filled = [ColumnFill("ccd", "day", path=TO_EXPOSURE, source="day")]
     for before in (
         rows(ccd=CCD),
         rows(ccd=CCD, exposure=("id", [("1",)])),
@@ -61,7 +65,10 @@ def test_what_the_rows_do_not_tell_is_unknown_and_left_alone() -> None:
 
 def test_new_columns_must_hold_what_they_were_filled_with() -> None:
     before = rows(exposure=EXPOSURE, ccd=("id exposure_id", [("10", "1"), ("20", "2"), ("30", None)]))
-    filled = [Filled("ccd", "day", path=TO_EXPOSURE, source="day"), Filled("exposure", "n", value="0")]
+    filled = [
+        ColumnFill("ccd", "day", path=TO_EXPOSURE, source="day"),
+        ColumnFill("exposure", "n", value="0"),
+    ]
     good = rows(exposure=("id day n", [("1", "11", "0"), ("2", "12", "0")]), ccd=CCD_FILLED)
     assert compare_filled(before, good, filled) == []
     wrong = rows(exposure=("id day n", [("1", "11", "0"), ("2", "12", None)]), ccd=CCD_SWAPPED)
@@ -78,14 +85,14 @@ CCD_SWAPPED = ("id exposure_id day", [("10", "1", "12"), ("20", "2", "11"), ("30
 def test_new_columns_whose_way_to_the_parent_is_gone_tell_nothing() -> None:
     before = rows(exposure=EXPOSURE, ccd=("id exposure_id", [("10", "1")]))
     after = rows(exposure=EXPOSURE, ccd=("id day", [("10", "12")]))
-    assert compare_filled(before, after, [Filled("ccd", "day", path=TO_EXPOSURE, source="day")]) == []
+    assert compare_filled(before, after, [ColumnFill("ccd", "day", path=TO_EXPOSURE, source="day")]) == []
 
 
 def test_values_of_another_type_are_compared_by_what_they_mean() -> None:
     before = rows(t=("id", [("1",)]))
     exposure = TableRows("exposure", ("id", "day"), ("integer", "double precision"), (("1", "11.0"),))
     after: Rows = {**rows(ccd=("exposure_id day", [("1", "11")])), "exposure": exposure}
-    filled = [Filled("ccd", "day", path=TO_EXPOSURE, source="day")]
+    filled = [ColumnFill("ccd", "day", path=TO_EXPOSURE, source="day")]
     assert compare_filled({**before, **rows(ccd=("exposure_id", [("1",)]))}, after, filled) == []
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.github import GitHubDouble, World
 from tests.support.github.plugin import Double
-from tests.support.process import Way
+from tests.support.process import ProcessScene
 
 __all__ = ["Made", "MakeWay"]
 
-Made = tuple[Way, GitHubDouble]
+Made = tuple[ProcessScene, GitHubDouble]
 MakeWay = Callable[..., Made]
 
 
@@ -22,7 +22,7 @@ def make_way(world: World, github_double: Double) -> MakeWay:
     """Give a maker of a change on its way, with its double."""
 
     def make(**values: Any) -> Made:
-        way = Way(world, **values)
+        way = ProcessScene(world, **values)
         return way, github_double(world)
 
     return make

@@ -15,14 +15,14 @@ from consdb_actions.process.plan import ProcessReport
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double, Run
-from tests.support.process import CONSDB, PROCESS, Way
+from tests.support.process import CONSDB, PROCESS, ProcessScene
 from tests.support.reports import checked
 
 
 class Stage:
     """A change on its way, its double, and the command line pointed at it."""
 
-    def __init__(self, way: Way, double: GitHubDouble, run: Run) -> None:
+    def __init__(self, way: ProcessScene, double: GitHubDouble, run: Run) -> None:
         self.way, self.double, self.run = way, double, run
 
     def sync(self, *args: str) -> tuple[int, str, str]:
@@ -44,7 +44,7 @@ def run(command: Run) -> Run:
 @pytest.fixture
 def stage(world: World, connected: Double, run: Run) -> Callable[..., Stage]:
     def make(**values: Any) -> Stage:
-        way = Way(world, **values)
+        way = ProcessScene(world, **values)
         return Stage(way, connected(world), run)
 
     return make

@@ -15,7 +15,7 @@ from tests.support.approvals import REPOSITORY, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double, Run
 from tests.support.github.things import Pull
-from tests.support.process import CONSDB, Way
+from tests.support.process import CONSDB, ProcessScene
 from tests.support.reports import checked
 
 FOLDER = "python/lsst/consdb/transformed_efd/schemas/yml"
@@ -31,7 +31,7 @@ def efd(columns: dict[str, Any] = COLUMNS, name: str = "efd_latiss") -> str:
 class Stage:
     """A change whose consdb makes EFD schemas, its double, and the command line."""
 
-    def __init__(self, way: Way, double: GitHubDouble, run: Run) -> None:
+    def __init__(self, way: ProcessScene, double: GitHubDouble, run: Run) -> None:
         self.way, self.double, self.run = way, double, run
         files = {
             f"{FOLDER}/efd_latiss.yaml": efd(),
@@ -65,7 +65,7 @@ class Stage:
 
 @pytest.fixture
 def stage(world: World, connected: Double, command: Run) -> Stage:
-    way = Way(world)
+    way = ProcessScene(world)
     return Stage(way, connected(world), partial(command, "process"))
 
 

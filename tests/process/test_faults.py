@@ -13,7 +13,7 @@ from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.trials import At, faults_at, tried
 from tests.support.github.world import copied
-from tests.support.process import Way
+from tests.support.process import ProcessScene
 
 OURS = "github-actions[bot]"
 
@@ -22,9 +22,9 @@ LASTING = [Kind.INTERNAL, Kind.BAD_GATEWAY, Kind.FORBIDDEN, Kind.INVALID, Kind.P
 AFTER = [Kind.DONE_THEN_RESET, Kind.DONE_THEN_502, Kind.GARBLED]
 
 
-def midway(world: World) -> Way:
+def midway(world: World) -> ProcessScene:
     """Something of everything is to be written: status, reactions, a new comment; old ones go."""
-    way = Way(world)
+    way = ProcessScene(world)
     way.finish("deploy")
     way.say("mallory", "/consdb done summit")
     way.say("carl", "/consdb rename exposure.a=b")
@@ -32,9 +32,9 @@ def midway(world: World) -> Way:
     return way
 
 
-def later(world: World) -> Way:
+def later(world: World) -> ProcessScene:
     """A comment is there and changes, another one of ours goes, a reaction is replaced, all is merged."""
-    way = Way(world)
+    way = ProcessScene(world)
     way.finish("approve")
     way.say("carl", "/consdb done bts")
     with GitHubDouble(world) as double:
@@ -51,7 +51,7 @@ def later(world: World) -> Way:
 FLOWS = {"midway": midway, "merged": later}
 
 
-def twice(way: Way) -> list[str]:
+def twice(way: ProcessScene) -> list[str]:
     """Name what was done twice."""
     comments = [item for item in way.repo.comments if item.body.startswith(MARKER)]
     statuses = [
@@ -67,7 +67,7 @@ def twice(way: Way) -> list[str]:
     return found + [f"reaction {name}" for name, count in reactions.items() if count > 1]
 
 
-def shown(way: Way) -> dict[str, Any]:
+def shown(way: ProcessScene) -> dict[str, Any]:
     """Return what people see, after nothing was done twice."""
     assert twice(way) == []
     return way.shown()
@@ -81,7 +81,9 @@ def faults_of(world: World, flow: str, *kinds: list[Kind], each: int = 1) -> int
         if call.writes or call.place % each == 0:
             yield from faults_at(call, *kinds)
 
-    return tried(f"process sync, {flow}", way, lambda name: copied(way, world), Way.sync, shown, faults)
+    return tried(
+        f"process sync, {flow}", way, lambda name: copied(way, world), ProcessScene.sync, shown, faults
+    )
 
 
 def test_f1_a_fault_at_every_write_then_a_second_run(world: World) -> None:

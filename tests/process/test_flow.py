@@ -17,12 +17,12 @@ from tests.approval.flow import run as run_approvals
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, POLICY, TOKEN
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
-from tests.support.process import CONSDB, PHALANX, PROCESS, Way
+from tests.support.process import CONSDB, PHALANX, PROCESS, ProcessScene
 
 OURS = "github-actions[bot]"
 
 
-def next_of(way: Way, double: GitHubDouble) -> tuple[str, ...]:
+def next_of(way: ProcessScene, double: GitHubDouble) -> tuple[str, ...]:
     return tuple(item.step.id for item in way.sync(double).progress.actionable)
 
 
@@ -109,7 +109,7 @@ def test_an_early_change_costs_few_calls(make_way: MakeWay) -> None:
     ["/statuses/", *(pytest.param(name, marks=pytest.mark.slow) for name in ("/reactions", "/comments"))],
 )
 def test_f1_two_runs_at_once_end_in_the_same_state(world: World, at_call: str) -> None:
-    way = Way(world)
+    way = ProcessScene(world)
     way.generate()
     way.approve("dan", "olga", "carl")
     way.say("carl", "/consdb done bts")

@@ -18,14 +18,14 @@ from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
 from tests.support.github import Fault, Kind
 from tests.support.phalanx import consdb_file
-from tests.support.process import CONSDB, PROCESS, REVISION, Way
+from tests.support.process import CONSDB, PROCESS, REVISION, ProcessScene
 
 OURS = "github-actions[bot]"
 
 pytestmark = pytest.mark.slow
 
 
-def check_run(way: Way, at: str) -> None:
+def check_run(way: ProcessScene, at: str) -> None:
     """Have a check begin on the newest commit."""
     row = way.world.check(way.repo, way.head, "lint", "success")
     row.update(started_at=at, completed_at=at, app=None)
@@ -269,7 +269,7 @@ def test_p1_a_command_that_is_edited_away_stays_said(make_way: MakeWay) -> None:
 def test_p7_reviewers_see_what_fills_the_tables_and_what_is_nearly_there(make_way: MakeWay) -> None:
     way, double = make_way()
     new = {"datatype": "double", "description": "How sharp the image is.", "ivoa:unit": "arcsec"}
-    way.push(way.new_table({**Way.ADDED, "seeings": new}).replace("exposure_flexdata", "weather"))
+    way.push(way.new_table({**ProcessScene.ADDED, "seeings": new}).replace("exposure_flexdata", "weather"))
     facts = way.sync(double).facts
     assert [(item.table, str(item)) for item in facts.schemas[0].sources] == [
         ("weather", "not declared"),

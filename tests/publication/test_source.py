@@ -14,7 +14,7 @@ from consdb_actions.approval.comment import ROOM, Part, join, split
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import Operation
 from consdb_actions.proposal import PullSeen
-from consdb_actions.publication.plan import Kept, Publication, State, TargetPull
+from consdb_actions.publication.plan import EditedFile, Publication, State, TargetPull
 from consdb_actions.publication.source import (
     Marker,
     Names,
@@ -259,7 +259,7 @@ def test_p2_a_long_migration_fits_into_its_section_and_keeps_its_marker(state: S
         SHA,
         outcome=outcome_of(*sections),
         pull=TargetPull(7, "https://github.com/lsst-dm/consdb/pull/7", "tickets/DM-1-migration", author="a"),
-        kept=(Kept("alembic/a/versions/b.py", "a", f"{FORGED}\n" * 500),) * 4,
+        kept=(EditedFile("alembic/a/versions/b.py", "a", f"{FORGED}\n" * 500),) * 4,
         log=f"{FORGED}\n" * 500,
         run_url="https://github.com/lsst/sdm_schemas/actions/runs/1",
     )

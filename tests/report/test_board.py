@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.forms import as_json
-from consdb_actions.process.board import Board, Environments, Releases, Unread, make_board
+from consdb_actions.process.board import Board, Environments, Releases, UnreadablePull, make_board
 from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.report.board import DARK, LIGHT, POLICY, READ, page_environment, render_html, style_sheet
 from consdb_actions.report.board_text import render_markdown, render_text
@@ -92,7 +92,7 @@ def small_page(title: str, login: str, note: str) -> list[tuple[str, tuple[str, 
     said = say("carl", f"/consdb done bts {' '.join(note.split())}", 3.5)
     known = renamed(facts_at("tested", said), 7, f"DM-1: {title}", branch="tickets/DM-1", author=f"a{login}")
     changes = tuple(replace(item, schema=f"cdb_{title}", new_tables=("t",)) for item in known.schemas)
-    unread = Unread(f"n{title}", f"w{note}", f"t{login}", "https://github.com/x")
+    unread = UnreadablePull(f"n{title}", f"w{note}", f"t{login}", "https://github.com/x")
     where = Environments(None, trouble=f"w{title}")
     made = make_board(REPOSITORY, NOW, [replace(known, schemas=changes)], [unread], where, Releases())
     # Backquotes in a sentence make code, and nothing else.

@@ -8,7 +8,14 @@ from datetime import UTC, date, datetime
 from consdb_actions.deploy.drift import ComponentTag, Since, TagDrift, find_drift
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.tags import read_tag
-from consdb_actions.process.board import Board, Environments, Released, Releases, Unread, make_board
+from consdb_actions.process.board import (
+    Board,
+    ConsdbRelease,
+    Environments,
+    Releases,
+    UnreadablePull,
+    make_board,
+)
 from consdb_actions.process.facts import (
     EfdFile,
     FactSource,
@@ -201,9 +208,9 @@ def releases() -> Releases:
         (("alembic/lsstcam/versions/9f9f9f9f9f9f_osw_1500.py", "changed"),),
     )
     items = (
-        Released("26.3.1", f"{WEB}/releases/tag/26.3.1", at(5), notes=arrange(rich, PATTERNS)),
-        Released("26.2.1", f"{WEB}/releases/tag/26.2.1", at(-27), notes=arrange(plain, PATTERNS)),
-        Released(
+        ConsdbRelease("26.3.1", f"{WEB}/releases/tag/26.3.1", at(5), notes=arrange(rich, PATTERNS)),
+        ConsdbRelease("26.2.1", f"{WEB}/releases/tag/26.2.1", at(-27), notes=arrange(plain, PATTERNS)),
+        ConsdbRelease(
             "25.11.2",
             f"{WEB}/tree/25.11.2",
             at(-100),
@@ -211,14 +218,14 @@ def releases() -> Releases:
             annotated=False,
             notes=arrange(touched, PATTERNS),
         ),
-        Released("25.11.1", f"{WEB}/tree/25.11.1", None, trouble="GitHub answered 502, four times"),
+        ConsdbRelease("25.11.1", f"{WEB}/tree/25.11.1", None, trouble="GitHub answered 502, four times"),
     )
     return Releases(items, 31, WEB)
 
 
 def board() -> Board:
     unread = [
-        Unread(
+        UnreadablePull(
             "#209",
             "GitHub answered 404: Not Found",
             "DM-53060: Remove the old seeing columns",

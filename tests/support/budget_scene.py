@@ -15,7 +15,7 @@ from tests.support.github.world import copied
 from tests.support.migration_scene import MigrationScene, generated, outcome_of, script, write_result
 from tests.support.phalanx import DEFAULTS as PHALANX_DEFAULTS
 from tests.support.phalanx import Site, consdb_file, tap_file
-from tests.support.process import EFD, PROCESS, Way
+from tests.support.process import EFD, PROCESS, ProcessScene
 from tests.support.registry import RegistryDouble
 from tests.support.releases import ReleaseScene, migration
 
@@ -47,7 +47,7 @@ def revision_of(number: int, word: str = "dm_1") -> str:
     return f"{number:012x}_{word}.py"
 
 
-class Town(Way):
+class Town(ProcessScene):
     """All four repositories, with history, and an active pull request."""
 
     def __init__(self, world: World) -> None:
@@ -124,7 +124,7 @@ class Town(Way):
         self.world.merge(self.repo, pull)
 
 
-def efd_change(way: Way) -> int:
+def efd_change(way: ProcessScene) -> int:
     folder, target = EFD.rpartition("/")[0], LATISS.rpartition("/")[0]
     names = [name for name in SECTIONS if name.startswith("efd_")]
 

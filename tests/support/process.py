@@ -25,7 +25,7 @@ from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.things import Comment, Pull
 from tests.support.phalanx import CONSDB, PHALANX, consdb_file, tap_file
 
-__all__ = ["CONSDB", "NOW", "PHALANX", "PROCESS", "Way"]
+__all__ = ["CONSDB", "NOW", "PHALANX", "PROCESS", "ProcessScene"]
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 TAP = values_file("consdbtap", "usdfprod")
@@ -51,7 +51,7 @@ class ProcessRun:
     requests: CommentRequests
 
 
-class Way(Scene):
+class ProcessScene(Scene):
     """The change of `Scene`, and a new table.
 
     `process` is the section of that name in the configuration.

@@ -18,8 +18,8 @@ from consdb_actions.process.facts import (
     PullLink,
     RoleApproval,
     SchemaChange,
-    Setting,
     TaggedRelease,
+    TagSetting,
 )
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import DEFAULT_SITES
@@ -118,22 +118,22 @@ def deployments(stage: str) -> tuple[Deployment, ...]:
         ("usdfprod", 7),
     ):
         url = f"https://github.com/lsst-sqre/phalanx/blob/main/applications/consdb/values-{environment}.yaml"
-        history = [Setting("26.2.1")]
+        history = [TagSetting("26.2.1")]
         if place >= since:
             pull = f"https://github.com/lsst-sqre/phalanx/pull/60{since}"
-            history.append(Setting("26.3.1", at(since), pull))
+            history.append(TagSetting("26.3.1", at(since), pull))
         for component in ("hinfo.latiss", "hinfo.lsstcam", "pq"):
             enabled = component == "pq" or not environment.startswith("usdf")
             found.append(Deployment("consdb", environment, component, tuple(history), enabled, url))
         if not environment.startswith("usdf"):
             continue
-        tap, link = [Setting("w.2026.5")], [Setting("w.2026.5")]
+        tap, link = [TagSetting("w.2026.5")], [TagSetting("w.2026.5")]
         if place >= STAGES.index("tap deployed"):
-            tap.append(Setting("tickets-DM-1", at(12), "https://github.com/lsst-sqre/phalanx/pull/612"))
+            tap.append(TagSetting("tickets-DM-1", at(12), "https://github.com/lsst-sqre/phalanx/pull/612"))
         if place >= STAGES.index("repinned"):
             url = "https://github.com/lsst-sqre/phalanx/pull/614"
-            tap.append(Setting("w.2026.12", at(14), url))
-            link.append(Setting("w.2026.12", at(14), url))
+            tap.append(TagSetting("w.2026.12", at(14), url))
+            link.append(TagSetting("w.2026.12", at(14), url))
         tap_url = url.replace("applications/consdb/", "applications/consdbtap/")
         found.append(Deployment("consdbtap", environment, "tap-schema", tuple(tap), url=tap_url))
         found.append(Deployment("consdbtap", environment, "datalink", tuple(link), url=tap_url))

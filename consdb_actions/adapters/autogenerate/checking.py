@@ -9,7 +9,7 @@ from alembic.script import Script
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.drafting import UpgradeTarget, expected_for
-from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
+from consdb_actions.adapters.autogenerate.engine import Engine, GeneratedSection, SectionRequest
 from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
 from consdb_actions.adapters.autogenerate.site import verify_on_copy
 from consdb_actions.adapters.autogenerate.states import find_origins, make_replayed
@@ -51,7 +51,7 @@ def check_revision(
     given: Given | None = None,
     *,
     merged: bool = False,
-) -> Generated:
+) -> GeneratedSection:
     """Verify a revision against the change of the schema files.
 
     What it leaves undone or does beyond the change fails; differences that existed before are drift. An
@@ -125,7 +125,7 @@ def check_revision(
         notes=loaded.notes,
         checks=checks,
     )
-    return Generated(outcome, comparison.sides, expected.used)
+    return GeneratedSection(outcome, comparison.sides, expected.used)
 
 
 def _target_of_revision(

@@ -14,19 +14,19 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from consdb_actions.adapters.autogenerate.operator import TreeCopy
 from consdb_actions.adapters.autogenerate.placeholders import find_placeholders
 from consdb_actions.adapters.autogenerate.simulation import Simulation, postgres_message
-from consdb_actions.adapters.autogenerate.states import Described
+from consdb_actions.adapters.autogenerate.states import SchemaFileStates
 from consdb_actions.adapters.schema_yaml import Lines
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import CatalogRelation, Grant, Snapshot
 from consdb_actions.catalog.expressions import columns_read
-from consdb_actions.catalog.merge import Conflict, Expected, Side, merge3
+from consdb_actions.catalog.merge import Conflict, MergedCatalog, Side, merge3
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.rewrite import rewrite
 from consdb_actions.migration.rewrite.plan import (
+    ColumnFilling,
     Copy,
     DirectionFacts,
-    Filling,
     MigrationPlan,
     RewriteQuestion,
 )
@@ -52,7 +52,9 @@ class RevisionCandidate:
     lost: frozenset[tuple[str, str | None]] = frozenset()
     """Columns (None: tables) that the upgrade drops with their values, by the names after renames."""
     empty: frozenset[str] = frozenset()  # Tables that the migration requires to be empty
-    filled: tuple[Filling, ...] | None = None  # What the upgrade fills; None for a hand-written revision
+    filled: tuple[ColumnFilling, ...] | None = (
+        None  # What the upgrade fills; None for a hand-written revision
+    )
     copy: TreeCopy | None = None  # Where the operator's commands run; None makes a copy for this verification
 
     @property
@@ -89,7 +91,7 @@ class UpgradeTarget:
     """What an upgrade leads to."""
 
     base: Snapshot | None  # State before the change, with its renames done; None takes the database for it
-    described: Described
+    described: SchemaFileStates
     take: Mapping[str, Side]  # Answers to conflicts, by element
     roles: Mapping[str, tuple[str, ...]]  # Privileges that the configuration grants on new relations, by role
 
@@ -98,7 +100,7 @@ class UpgradeTarget:
 class Draft:
     """The plans of both directions, and the expected and actual result of the upgrade."""
 
-    expected: Expected
+    expected: MergedCatalog
     answers: Answers
     upgrade: MigrationPlan
     downgrade: MigrationPlan = field(default_factory=MigrationPlan)
@@ -154,7 +156,7 @@ def draft_migration(
     return Draft(expected, answers, upgrade, downgrade, upgraded)
 
 
-def expected_for(now: Snapshot, target: UpgradeTarget, answers: Answers | None = None) -> Expected:
+def expected_for(now: Snapshot, target: UpgradeTarget, answers: Answers | None = None) -> MergedCatalog:
     """Merge the change into a database that has its renames already."""
     described = target.base is not None
     base = target.base if target.base is not None else _database_as_base(now, target.described.views)
@@ -296,7 +298,7 @@ def _plan_downgrade(
 
 
 @dataclass(frozen=True)
-class Needed:
+class NeededRenames:
     """The renames that *base* and *current* need."""
 
     in_base: Answers
@@ -304,14 +306,16 @@ class Needed:
     conflicts: tuple[Conflict, ...] = ()
 
 
-def still_needed(answers: Answers, current: Snapshot, take: Mapping[str, Side], has_base: bool) -> Needed:
+def still_needed(
+    answers: Answers, current: Snapshot, take: Mapping[str, Side], has_base: bool
+) -> NeededRenames:
     """Return the renames that the database still needs.
 
     An element found under neither or both names is a conflict; answered with *head* it is dropped and
     created. Without a base the renames were decided against the database, and all are needed.
     """
     if not has_base:
-        return Needed(answers, answers)
+        return NeededRenames(answers, answers)
     conflicts: list[Conflict] = []
     tables: list[tuple[str, str]] = []
     columns: list[tuple[str, str, str]] = []
@@ -340,7 +344,7 @@ def still_needed(answers: Answers, current: Snapshot, take: Mapping[str, Side], 
                 columns.append((table, old, new))
             case "conflict":
                 conflict((table, new), old, new, old in found.columns)
-    return Needed(
+    return NeededRenames(
         replace(
             answers,
             tables=tuple(t for t in answers.tables if (t[1],) not in refused),

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from consdb_actions.adapters.autogenerate.drafting import (
     Draft,
     DriftMode,
-    Needed,
+    NeededRenames,
     RevisionCandidate,
     UpgradeTarget,
     draft_migration,
@@ -32,8 +32,8 @@ from consdb_actions.adapters.autogenerate.render import (
 )
 from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
 from consdb_actions.adapters.autogenerate.states import (
-    Described,
     Origin,
+    SchemaFileStates,
     describe,
     find_origins,
     make_replayed,
@@ -46,7 +46,7 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.catalog import Snapshot
-from consdb_actions.catalog.merge import Expected
+from consdb_actions.catalog.merge import MergedCatalog
 from consdb_actions.config import Config
 from consdb_actions.errors import ExternalError
 from consdb_actions.migration.answers import Answers, answers_from
@@ -91,7 +91,7 @@ class SectionRequest:
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedSection:
     """The outcome of a section, the matched names, and the answers used."""
 
     outcome: SectionOutcome
@@ -105,7 +105,7 @@ class Comparison:
 
     target: UpgradeTarget
     answers: Answers
-    needed: Needed
+    needed: NeededRenames
     decisions: Decisions
     sides: Sides
 
@@ -132,7 +132,7 @@ class Engine:
         created: datetime,
         message: str,
         verify: bool,
-    ) -> Generated:
+    ) -> GeneratedSection:
         """Generate one section and drop its database."""
         section = request.section
         self.progress(section.name, "replaying its history")
@@ -155,7 +155,7 @@ class Engine:
         created: datetime,
         message: str,
         verify: bool,
-    ) -> Generated:
+    ) -> GeneratedSection:
         section, loaded = request.section, request.loaded
         with simulate(self.server, section.name, section) as simulation:
             self.progress(section.name, "reading the schema file")
@@ -174,7 +174,7 @@ class Engine:
                 notes=(*loaded.notes, *decisions.notes),
             )
             if decisions.open_questions:
-                return Generated(replace(outcome, status="question"), sides)
+                return GeneratedSection(replace(outcome, status="question"), sides)
             self.progress(section.name, "merging")
             head = section.head()
             down = head.revision if head else None
@@ -201,9 +201,9 @@ class Engine:
         outcome = self._planned(outcome, draft, origins)
         used = draft.expected.used
         if draft.expected.open_conflicts or draft.questions:
-            return Generated(replace(outcome, status="question"), sides, used)
+            return GeneratedSection(replace(outcome, status="question"), sides, used)
         if draft.upgraded is None or not request.write:
-            return Generated(replace(outcome, upgrade=(), downgrade=()), sides, used)
+            return GeneratedSection(replace(outcome, upgrade=(), downgrade=()), sides, used)
         revision = RevisionIdentity(identify(section, down, variables), down, message, created)
         source = render_revision(section, revision, variables)
         name = file_name(section, revision)
@@ -233,7 +233,7 @@ class Engine:
             source=source,
             checks=checks,
         )
-        return Generated(outcome, sides, used)
+        return GeneratedSection(outcome, sides, used)
 
     def compare_files(self, simulation: Simulation, request: SectionRequest, current: Snapshot) -> Comparison:
         """Decide what the files rename, and rename it in their base."""
@@ -262,7 +262,7 @@ class Engine:
         return Comparison(target, answers, kept, decisions, sides)
 
     def _origins(
-        self, simulation: Simulation, expected: Expected, revisions: Collection[Script]
+        self, simulation: Simulation, expected: MergedCatalog, revisions: Collection[Script]
     ) -> dict[tuple[str, ...], Origin]:
         # Finding the revision that left a description out is not worth a replay.
         drift = {d.path for d in expected.drift if d.path[-1] != "description"}
@@ -296,7 +296,7 @@ class Engine:
         before: Snapshot,
         expected: Snapshot,
         answers: Answers,
-        described: Described,
+        described: SchemaFileStates,
         *,
         lost: frozenset[tuple[str, str | None]],
         empty: frozenset[str] = frozenset(),

@@ -13,9 +13,9 @@ from consdb_actions.adapters.rows import count_rows, hash_columns, printed, read
 from consdb_actions.adapters.seeding import seed
 from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.migration.data import (
+    ColumnFill,
     DataDifference,
-    Filled,
-    Moved,
+    MovedColumn,
     ParentStep,
     Rows,
     compare_filled,
@@ -28,19 +28,19 @@ from consdb_actions.migration.data import (
     unknown_fills,
 )
 from consdb_actions.migration.outcome import VerificationCheck
-from consdb_actions.migration.rewrite.plan import Copy, Filling
+from consdb_actions.migration.rewrite.plan import ColumnFilling, Copy
 from consdb_actions.migration.rewrite.retype import base_type, convertible
 from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.migration.sameness import alteration
 
 
 @dataclass(frozen=True)
-class Start:
+class RowsBefore:
     """Rows before an upgrade."""
 
     rows: Rows
     expected: Rows  # The rows with what the upgrade must fill in place of NULL
-    filled: tuple[Filled, ...] = ()
+    filled: tuple[ColumnFill, ...] = ()
     loose: frozenset[tuple[str, str]] = frozenset()
     """Columns whose NULLs may become any value, by the names after renames."""
     words: str = ""  # How many rows there are, and where they come from
@@ -48,7 +48,7 @@ class Start:
     partial: frozenset[str] = frozenset()  # Tables of which not all rows are read
 
 
-def made_up(connection: sa.Connection, candidate: RevisionCandidate, *, nulls: bool = True) -> Start:
+def made_up(connection: sa.Connection, candidate: RevisionCandidate, *, nulls: bool = True) -> RowsBefore:
     """Fill every table with generated rows."""
     before = candidate.before
     filled, loose = _fills(connection, candidate) if nulls else ((), frozenset())
@@ -57,7 +57,7 @@ def made_up(connection: sa.Connection, candidate: RevisionCandidate, *, nulls: b
         candidate.renamed_tables,
         candidate.renamed_columns,
         candidate.answers.copies,
-        (*filled, *(Filled(*where) for where in loose)),
+        (*filled, *(ColumnFill(*where) for where in loose)),
     )
     seeded = seed(connection, _without(before, candidate.empty), change=change)
     rows = read_rows(connection, before, seeded.seeded)
@@ -77,26 +77,26 @@ def made_up(connection: sa.Connection, candidate: RevisionCandidate, *, nulls: b
 def _start(
     candidate: RevisionCandidate,
     rows: Rows,
-    filled: tuple[Filled, ...],
+    filled: tuple[ColumnFill, ...],
     loose: frozenset[tuple[str, str]],
     words: str,
     remarks: Iterable[str],
-) -> Start:
+) -> RowsBefore:
     later = renamed(rows, candidate.renamed_tables, candidate.renamed_columns)
     done = fill_in(later, filled)
     expected = {n: replace(t, rows=done[candidate.renamed_tables.get(n, n)].rows) for n, t in rows.items()}
     unknown = unknown_fills(later, filled)
-    return Start(rows, expected, filled, loose | unknown, words, tuple(remarks))
+    return RowsBefore(rows, expected, filled, loose | unknown, words, tuple(remarks))
 
 
 def _fills(
     connection: sa.Connection, candidate: RevisionCandidate
-) -> tuple[tuple[Filled, ...], frozenset[tuple[str, str]]]:
+) -> tuple[tuple[ColumnFill, ...], frozenset[tuple[str, str]]]:
     """Return the fills with a known result, and the other filled columns."""
     if candidate.filled is None:
         return (), frozenset(w for w in candidate.tightened if w[0] not in candidate.empty)
     copied = {(c.target, c.target_column) for c in candidate.answers.copies}
-    known: list[Filled] = []
+    known: list[ColumnFill] = []
     loose: set[tuple[str, str]] = set()
     for item in candidate.filled:
         where = (item.table, item.column)
@@ -110,14 +110,16 @@ def _fills(
     return tuple(known), frozenset(loose)
 
 
-def _known_fill(connection: sa.Connection, candidate: RevisionCandidate, item: Filling) -> Filled | None:
+def _known_fill(
+    connection: sa.Connection, candidate: RevisionCandidate, item: ColumnFilling
+) -> ColumnFill | None:
     if item.path:
         steps = tuple(ParentStep(link.columns, link.parent, link.referenced) for link in item.path)
-        return Filled(item.table, item.column, path=steps, source=item.source)
+        return ColumnFill(item.table, item.column, path=steps, source=item.source)
     if item.constant is None:
         return None
     type_ = candidate.expected.tables[item.table].columns[item.column].type
-    return Filled(item.table, item.column, printed(connection, item.constant, type_))
+    return ColumnFill(item.table, item.column, printed(connection, item.constant, type_))
 
 
 def _retyped(candidate: RevisionCandidate, where: tuple[str, str]) -> bool:
@@ -172,7 +174,7 @@ class SiteRows:
             if count and (name not in self._large or self._large[name].key)
         }
         rows = self.back(connection, before)
-        self.start = Start(
+        self.start = RowsBefore(
             rows, rows, (), candidate.tightened, _total(counts), self._remarks(counts), frozenset(self._large)
         )
 
@@ -239,7 +241,7 @@ def _total(counts: Mapping[str, int]) -> str:
 _MOST = 10
 
 
-def check_rows(candidate: RevisionCandidate, start: Start, arrived: Rows) -> VerificationCheck:
+def check_rows(candidate: RevisionCandidate, start: RowsBefore, arrived: Rows) -> VerificationCheck:
     """Compare the rows after the upgrade with those before."""
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     moves, lost = _moves(candidate, start)
@@ -257,14 +259,16 @@ def check_rows(candidate: RevisionCandidate, start: Start, arrived: Rows) -> Ver
 
 
 def check_rows_back(
-    candidate: RevisionCandidate, start: Start, arrived: Rows, back: Rows
+    candidate: RevisionCandidate, start: RowsBefore, arrived: Rows, back: Rows
 ) -> VerificationCheck:
     """Compare the rows after the downgrade with those before; ``arrived`` are those in between."""
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     moves, lost = _moves(candidate, start)
     # A table whose rows are lost has no values to move back.
     dropped = {table for table, column in lost if column is None}
-    kept: list[Moved] = returned([m for m in moves if m.source not in dropped], tables, columns, arrived)
+    kept: list[MovedColumn] = returned(
+        [m for m in moves if m.source not in dropped], tables, columns, arrived
+    )
     via = {place: new for place, (_, new) in _types_of_kept_columns(candidate).items()}
     differences = compare_rows(
         start.expected,
@@ -315,7 +319,7 @@ def _altered_columns(candidate: RevisionCandidate, before: Rows, back: Rows) -> 
             )
 
 
-def _moves(candidate: RevisionCandidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:
+def _moves(candidate: RevisionCandidate, start: RowsBefore) -> tuple[list[Copy], set[tuple[str, str | None]]]:
     """Return comparable moves, and lost columns (those moved into tables without rows)."""
     old = {new: name for name, new in candidate.renamed_tables.items()}
     whole = start.rows.keys() - start.partial
@@ -334,7 +338,11 @@ def _moves(candidate: RevisionCandidate, start: Start) -> tuple[list[Copy], set[
 
 
 def _rows_check(
-    name: str, words: str, differences: Sequence[DataDifference], start: Start, altered: Sequence[str] = ()
+    name: str,
+    words: str,
+    differences: Sequence[DataDifference],
+    start: RowsBefore,
+    altered: Sequence[str] = (),
 ) -> VerificationCheck:
     details = tuple(str(d) for d in differences[:_MOST])
     more = len(differences) - len(details)

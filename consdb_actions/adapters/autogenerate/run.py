@@ -14,7 +14,7 @@ from typing import Literal
 from alembic.script import Script
 
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
-from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
+from consdb_actions.adapters.autogenerate.engine import Engine, GeneratedSection, SectionRequest
 from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.autogenerate.simulation import check_history, check_merged
 from consdb_actions.adapters.autogenerate.states import replay_ahead
@@ -23,7 +23,7 @@ from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.forks import in_processes, meanwhile, processors
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.postgres_server import Ahead
+from consdb_actions.adapters.postgres_server import StartingServer
 from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_sources import RawFile
 from consdb_actions.adapters.schema_yaml import ReadSchema, find_schema_file, read_file
@@ -60,13 +60,13 @@ class GenerationRequest:
     verify: bool = True
     write: bool = True
     jobs: int = 0  # How many sections run in parallel; 0: one per processor
-    ahead: Ahead | None = None  # A server that is starting already
+    ahead: StartingServer | None = None  # A server that is starting already
     reports: Callable[[RunOutcome], Mapping[Path, str]] = lambda _outcome: {}
     """Makes report files, which are written together with the revisions."""
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenSection:
     """A section and its schema files, before any database is used."""
 
     section: Section
@@ -84,7 +84,7 @@ def generate(request: GenerationRequest, progress: Progress) -> RunOutcome:
 
 def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progress) -> RunOutcome:
     chosen, finished = _choose(request)
-    generated: dict[str, Generated] = {}
+    generated: dict[str, GeneratedSection] = {}
     server_words = spoly = ""
     if chosen:
         with ExitStack() as stack:
@@ -102,7 +102,7 @@ def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progr
             replayed = replay_histories(server, [(section, section.revisions()) for section in sections])
             created = request.created or datetime.now(UTC).replace(microsecond=0)
 
-            def work(item: Chosen, tell: Progress) -> Generated:
+            def work(item: ChosenSection, tell: Progress) -> GeneratedSection:
                 engine = Engine(
                     server, shadow, request.tree, request.config, tell, copy=copy, replayed=replayed
                 )
@@ -161,11 +161,11 @@ def replay_histories(
     return [name for names in results for name in names]
 
 
-def _choose(request: GenerationRequest) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
+def _choose(request: GenerationRequest) -> tuple[list[ChosenSection], dict[str, SectionOutcome]]:
     """Read schema files; return sections that need a database, and outcomes of others."""
     named = [request.tree.section(name) for name in request.sections]
-    chosen: list[Chosen] = []
-    unchanged: list[Chosen] = []
+    chosen: list[ChosenSection] = []
+    unchanged: list[ChosenSection] = []
     finished: dict[str, SectionOutcome] = {}
     missing: list[InputError] = []
     for section in dict.fromkeys(named or request.tree.sections):
@@ -183,7 +183,9 @@ def _choose(request: GenerationRequest) -> tuple[list[Chosen], dict[str, Section
             finished[section.name] = stale
             continue
         same = base is not None and digest_schema(base.schema) == digest_schema(read.schema)
-        item = Chosen(section, read, path, base, same and section not in named and request.drift == "report")
+        item = ChosenSection(
+            section, read, path, base, same and section not in named and request.drift == "report"
+        )
         (unchanged if item.only_drift else chosen).append(item)
     if not chosen:
         # Nothing changes, so drift is all there is to report.
@@ -235,7 +237,7 @@ def base_notes(base: SchemaBase | None) -> tuple[str, ...]:
     return (f"Drift could not be distinguished from the change: {base.problem}. {base.remedy}".strip(),)
 
 
-def _check_takes(request: GenerationRequest, generated: Collection[Generated]) -> None:
+def _check_takes(request: GenerationRequest, generated: Collection[GeneratedSection]) -> None:
     used = {text for item in generated for text in item.used}
     for take in request.declared.takes:
         if take.source == "option" and take.element not in used and generated:
@@ -264,7 +266,7 @@ def _check_target(section: Section, write: bool) -> None:
         check_folder(versions if versions.exists() else section.location)
 
 
-def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chosen]) -> None:
+def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[ChosenSection]) -> None:
     for (table, column), value in fills.items():
         if chosen and not any(_is_of((table, column), item) for item in chosen):
             raise InputError(
@@ -274,12 +276,12 @@ def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chose
             )
 
 
-def _roles(config: Config, chosen: list[Chosen]) -> list[str]:
+def _roles(config: Config, chosen: list[ChosenSection]) -> list[str]:
     roles = {role for item in chosen for role in config.grants_for(item.section.schema)}
     return sorted(roles | {"usdf", "oods"})
 
 
-def _is_of(where: tuple[str, str], item: Chosen) -> bool:
+def _is_of(where: tuple[str, str], item: ChosenSection) -> bool:
     return any(t.name == where[0] and where[1] in t for t in item.read.schema.tables)
 
 

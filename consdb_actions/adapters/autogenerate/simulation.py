@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.revisions import revision_changes
-from consdb_actions.adapters.shell import Terminated
+from consdb_actions.adapters.shell import TerminationSignal
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import InputError
@@ -51,7 +51,7 @@ def replay(connection: sa.Connection, section: Section, revisions: Iterable[Scri
         try:
             with Operations.context(context):
                 script.module.upgrade()
-        except Terminated:
+        except TerminationSignal:
             raise
         except (Exception, SystemExit) as error:
             raise InputError(

@@ -183,7 +183,7 @@ def _element(snapshot: Snapshot, path: ElementPath) -> Any:
 
 
 @dataclass(frozen=True)
-class Described:
+class SchemaFileStates:
     """The states that the schema files describe."""
 
     head: Snapshot  # Made from the file after the change
@@ -235,7 +235,7 @@ def describe(
     *,
     config: Config,
     shadow: Shadow | None,
-) -> Described:
+) -> SchemaFileStates:
     """Create in the simulation what the schema files describe.
 
     Postgres makes both sides, so that types, defaults and conditions compare as it prints them; only
@@ -254,12 +254,12 @@ def describe(
     create_views(connection, section.schema, metadata, views)
     head = _with_sources(simulation.snapshot(), loaded.schema)
     if base is None:
-        return Described(head, None, views)
+        return SchemaFileStates(head, None, views)
     old, rebuilt = _base(simulation, base, loaded.schema, head, current, config, shadow)
     missing = frozenset(
         (t, c) for t, c in added if t in current.tables and c not in current.tables[t].columns
     )
-    return Described(head, _without(old, missing), views, frozenset(rebuilt), missing)
+    return SchemaFileStates(head, _without(old, missing), views, frozenset(rebuilt), missing)
 
 
 def _refuse_time_zones(
@@ -288,7 +288,7 @@ def _refuse_time_zones(
         raise FileError(loaded.source, problems)
 
 
-def rename_base(simulation: Simulation, described: Described, answers: Answers) -> Snapshot | None:
+def rename_base(simulation: Simulation, described: SchemaFileStates, answers: Answers) -> Snapshot | None:
     """Rename the change's elements in the base, where the simulation is."""
     base = described.base
     if base is None or not (answers.tables or answers.columns):
@@ -459,7 +459,7 @@ def _with_current_keys(facts: TableFacts, current: Snapshot) -> TableFacts:
 
 
 def name_facts(
-    described: Described,
+    described: SchemaFileStates,
     current: Snapshot,
     loaded: LoadedSchema,
     base: ReadSchema | None,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
-from consdb_actions.adapters.autogenerate.rows import Start, check_rows, check_rows_back, gone, made_up
+from consdb_actions.adapters.autogenerate.rows import RowsBefore, check_rows, check_rows_back, gone, made_up
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.autogenerate.simulation import Simulation
 from consdb_actions.adapters.catalog import read_snapshot
@@ -56,7 +56,7 @@ def verify(
 
 
 def _up_and_down(
-    engine: sa.Engine, candidate: RevisionCandidate, start: Start, find_again: FindAgain
+    engine: sa.Engine, candidate: RevisionCandidate, start: RowsBefore, find_again: FindAgain
 ) -> Verification:
     # Each step has a session of its own, so that settings made by a script do not affect the checks.
     schema = candidate.section.schema

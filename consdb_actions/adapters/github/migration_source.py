@@ -274,14 +274,16 @@ def _found(github: GitHub, path: str, what: str, repository: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Outdated:
+class OutdatedMigration:
     """A schema change whose migration has to be made again, and why."""
 
     source: SchemaSource
     reason: str
 
 
-def find_outdated(github: GitHub, repository: str, target: TargetRepository, label: str) -> list[Outdated]:
+def find_outdated(
+    github: GitHub, repository: str, target: TargetRepository, label: str
+) -> list[OutdatedMigration]:
     """Find the changes whose migrations have to be made again.
 
     Looked at are the open pull requests with the label, and those changes for which the target has an open
@@ -299,7 +301,7 @@ class _Finder:
     _revisions: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _schemas: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def find(self) -> list[Outdated]:
+    def find(self) -> list[OutdatedMigration]:
         default = self.github.default_branch(self.repository)
         tip = self.target.tip(self.target.default_branch())
         sections = self.target.sections(tip)
@@ -323,7 +325,7 @@ class _Finder:
                     self._read_then(marker)
             reason = reason_to_regenerate(candidate, sections, self._revisions, self._schemas)
             if reason:
-                found.append(Outdated(source, reason))
+                found.append(OutdatedMigration(source, reason))
         return found
 
     def _sources(self, default: str, generated: Mapping[str, TargetPull]) -> list[SchemaSource]:

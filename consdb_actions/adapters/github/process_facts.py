@@ -24,8 +24,8 @@ from consdb_actions.process.facts import (
     EfdFile,
     MigrationPull,
     PullLink,
-    Setting,
     TaggedRelease,
+    TagSetting,
 )
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.publication.source import read_marker
@@ -248,7 +248,7 @@ class PhalanxReader:
                 file = values_file(app, environment)
                 url = f"https://github.com/{self._policy.phalanx}/blob/{self._policy.phalanx_branch}/{file}"
                 found += [
-                    Deployment(app, environment, row.component, (Setting(row.tag),), row.enabled, url)
+                    Deployment(app, environment, row.component, (TagSetting(row.tag),), row.enabled, url)
                     for row in _rows(app, environment, there[self._tip, file])
                 ]
             self._now = tuple(found)
@@ -312,14 +312,14 @@ def _rows(app: str, environment: str, data: bytes | None) -> tuple[_Row, ...]:
     )
 
 
-def _settings(item: Deployment, history: list[_Then]) -> tuple[Setting, ...]:
+def _settings(item: Deployment, history: list[_Then]) -> tuple[TagSetting, ...]:
     """Return the tags that a component had, each once as long as it stayed; the present one is the last."""
-    found: list[Setting] = []
+    found: list[TagSetting] = []
     for rows, at, url in history:
         row = next((row for row in rows if row.component == item.component), None)
         tag = row.tag if row is not None and row.enabled else ""
         if not found or found[-1].tag != tag:
-            found.append(Setting(tag, at, url))
+            found.append(TagSetting(tag, at, url))
     if not found or found[-1].tag != item.tag:
         return item.history
     return tuple(found)

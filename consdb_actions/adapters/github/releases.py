@@ -17,7 +17,7 @@ from consdb_actions.deploy.plan import Holds, TicketImage, candidates, replaced_
 from consdb_actions.deploy.tags import branch_tag
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.summary import read_revision
-from consdb_actions.process.board import Released, Releases
+from consdb_actions.process.board import ConsdbRelease, Releases
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
 from consdb_actions.release.plan import CheckState, CommitCheck, GitTag, ReleaseFacts, last_release
 from consdb_actions.release.versions import ReleasePolicy, parse_version
@@ -325,10 +325,10 @@ def read_releases(
             contents = reader.contents(last_release(tags, versions[tag]), tag.commit, policy)
         except GitHubError as error:
             words = " ".join(error.cause.split())[:300]
-            found.append(Released(tag.name, url, at, of_commit, tag.annotated, trouble=words))
+            found.append(ConsdbRelease(tag.name, url, at, of_commit, tag.annotated, trouble=words))
         else:
             notes = arrange(contents, tickets)
-            found.append(Released(tag.name, url, at, of_commit, tag.annotated, notes))
+            found.append(ConsdbRelease(tag.name, url, at, of_commit, tag.annotated, notes))
     return Releases(tuple(found), len(ordered) - len(found), reader.html_url)
 
 

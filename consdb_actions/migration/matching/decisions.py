@@ -131,7 +131,7 @@ class CopiedMove:
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedCandidate:
     """A candidate that was looked at and not taken.
 
     Where ``old`` is empty, ``new`` says in words what change of many names was looked at.
@@ -148,14 +148,14 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Dropped:
+class ColumnDrop:
     """A column that goes, with its values."""
 
     table: str
     column: str
     type: str
     reason: str
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[RejectedCandidate, ...] = ()
 
     def describe(self) -> str:
         """Describe it in a sentence."""
@@ -175,7 +175,7 @@ class DroppedTable:
     columns: tuple[str, ...]
     moved: tuple[str, ...]
     reason: str
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[RejectedCandidate, ...] = ()
 
     def describe(self) -> str:
         """Describe it in a sentence."""
@@ -187,7 +187,7 @@ class DroppedTable:
 
 
 @dataclass(frozen=True)
-class Added:
+class ColumnAddition:
     """A column that is new, in a table that stays; ``table`` is the name after the change."""
 
     table: str
@@ -242,7 +242,7 @@ class MatchingQuestion(Public):
     text: str
     proposals: tuple[RenameProposal, ...]  # The pairs that the first answer stands for
     answers: tuple[Answer, ...]
-    rejected: tuple[Rejected, ...]  # Candidates that no answer has, with the reason
+    rejected: tuple[RejectedCandidate, ...]  # Candidates that no answer has, with the reason
     columns: tuple[str, ...]  # What it is about before the change, as ``TABLE.COLUMN`` or ``TABLE``
     targets: tuple[str, ...]  # The same after the change
     answered: str = ""  # How ``--on-question`` answered it; empty while it is open
@@ -253,7 +253,7 @@ class MatchingQuestion(Public):
 
 
 @dataclass(frozen=True)
-class Remembered:
+class StoredAnswer:
     """An answer that was used, in the form that gives it again, and where it came from."""
 
     declaration: str
@@ -277,12 +277,12 @@ class Decisions:
     table_renames: tuple[TableRename, ...] = ()
     renames: tuple[ColumnRename, ...] = ()
     moves: tuple[CopiedMove, ...] = ()
-    drops: tuple[Dropped, ...] = ()
+    drops: tuple[ColumnDrop, ...] = ()
     dropped_tables: tuple[DroppedTable, ...] = ()
-    adds: tuple[Added, ...] = ()
+    adds: tuple[ColumnAddition, ...] = ()
     added_tables: tuple[str, ...] = ()
     questions: tuple[MatchingQuestion, ...] = ()
-    remembered: tuple[Remembered, ...] = ()
+    remembered: tuple[StoredAnswer, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

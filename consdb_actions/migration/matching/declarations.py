@@ -204,7 +204,7 @@ def _shorten(text: str) -> str:
 
 
 @dataclass
-class Settled:
+class SettledNames:
     """What declarations settle. Columns on the left are names before, on the right names after the change."""
 
     tables: dict[str, DeclaredMatch] = field(default_factory=dict)
@@ -254,9 +254,9 @@ def _collecting(unfit: list[DeclaredMatch] | None) -> Iterator[None]:
 
 def settle_tables(
     declared: Declarations, before: Tables, after: Tables, unfit: list[DeclaredMatch] | None = None
-) -> Settled:
+) -> SettledNames:
     """Check the declarations about tables against the change."""
-    settled = Settled()
+    settled = SettledNames()
     for found in declared.matches:
         if not found.column:
             with _collecting(unfit):
@@ -264,7 +264,7 @@ def settle_tables(
     return settled
 
 
-def _settle_table(settled: Settled, found: DeclaredMatch, before: Tables, after: Tables) -> None:
+def _settle_table(settled: SettledNames, found: DeclaredMatch, before: Tables, after: Tables) -> None:
     old, new = found.table, found.new_table
     if old not in before and (new in before and new in after if new else old not in after):
         settled.skip(found, f"`{new}` has that name already" if new else f"there is no table `{old}`")
@@ -285,7 +285,7 @@ def _settle_table(settled: Settled, found: DeclaredMatch, before: Tables, after:
 
 
 def settle_columns(
-    settled: Settled,
+    settled: SettledNames,
     declared: Declarations,
     before: Tables,
     after: Tables,
@@ -306,7 +306,9 @@ def settle_columns(
 
 
 class _Columns:
-    def __init__(self, settled: Settled, before: Tables, after: Tables, tables: Mapping[str, str]) -> None:
+    def __init__(
+        self, settled: SettledNames, before: Tables, after: Tables, tables: Mapping[str, str]
+    ) -> None:
         self.settled, self.before, self.after, self.tables = settled, before, after, tables
         self.back = {new: old for old, new in tables.items()}
         self.origins: dict[Column, tuple[DeclaredMatch, bool]] = {}

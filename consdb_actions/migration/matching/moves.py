@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.decisions import ColumnSource, CopiedMove, Join, Relation, Through
-from consdb_actions.migration.matching.declarations import Settled
+from consdb_actions.migration.matching.declarations import SettledNames
 from consdb_actions.migration.matching.facts import (
     ColumnFacts,
     ForeignKeyFacts,
@@ -46,7 +46,7 @@ class MoveFinder:
             for column in columns:
                 self.tables_with[fold(column.name)].add(column.table)
 
-    def declared(self, settled: Settled) -> tuple[CopiedMove, ...]:
+    def declared(self, settled: SettledNames) -> tuple[CopiedMove, ...]:
         """Give each declared move its join."""
         pairs = [
             (self.before[table].column(column), self.after[new_table].column(new_column), found)

@@ -9,7 +9,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from consdb_actions.migration.matching.decisions import Answer, MatchingQuestion, Rejected, RenameProposal
+from consdb_actions.migration.matching.decisions import (
+    Answer,
+    MatchingQuestion,
+    RejectedCandidate,
+    RenameProposal,
+)
 from consdb_actions.migration.matching.score import ColumnLink, replaced
 from consdb_actions.migration.matching.words import NameEdits, listed, number
 
@@ -170,7 +175,7 @@ def _signs(part: LinkGroup) -> set[Hashable]:
     return found
 
 
-def question(parts: Sequence[LinkGroup], weaker: Sequence[Rejected] = ()) -> MatchingQuestion:
+def question(parts: Sequence[LinkGroup], weaker: Sequence[RejectedCandidate] = ()) -> MatchingQuestion:
     """Make one question of parts that belong together."""
     links = [link for part in parts for link in part.links]
     chosen = [link for part in parts for link in part.chosen]
@@ -252,9 +257,9 @@ def proposal(link: ColumnLink) -> RenameProposal:
     return RenameProposal(link.old.path, link.new.path, link.evidence, score)
 
 
-def _rejected(parts: Sequence[LinkGroup]) -> tuple[Rejected, ...]:
+def _rejected(parts: Sequence[LinkGroup]) -> tuple[RejectedCandidate, ...]:
     """List the links that are not offered; in a large question, what they would replace in the names."""
-    found: list[Rejected] = []
+    found: list[RejectedCandidate] = []
     patterns: dict[str, list[int]] = defaultdict(list)
     large = sum(len(part.chosen) for part in parts) > _FEW
     for part in parts:
@@ -264,13 +269,15 @@ def _rejected(parts: Sequence[LinkGroup]) -> tuple[Rejected, ...]:
             if link.key and large:
                 patterns[replaced(link.key)].append(link.score)
             elif link.obstacle or not part.chosen:
-                found.append(Rejected(link.old.path, link.new.path, "; ".join(link.evidence)))
+                found.append(RejectedCandidate(link.old.path, link.new.path, "; ".join(link.evidence)))
             else:
-                found.append(Rejected(link.old.path, link.new.path, f"a weaker fit (score {link.score})"))
+                found.append(
+                    RejectedCandidate(link.old.path, link.new.path, f"a weaker fit (score {link.score})")
+                )
     for change, scores in patterns.items():
         pairs = number(len(scores), "pair")
         reason = f"it would explain {pairs}, each a weaker fit (scores up to {max(scores)})"
-        found.append(Rejected("", change, reason))
+        found.append(RejectedCandidate("", change, reason))
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from rapidfuzz import fuzz, process
 
-from consdb_actions.migration.matching.decisions import ColumnRename, Kind, Rejected
+from consdb_actions.migration.matching.decisions import ColumnRename, Kind, RejectedCandidate
 from consdb_actions.migration.matching.declarations import Column
 from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts, type_fit
 from consdb_actions.migration.matching.words import (
@@ -360,15 +360,15 @@ class ColumnScores:
         pattern = (f"{replaced(score.key)}, as in {number(others, 'other pair')}",) if others else ()
         return ColumnLink(score.old, score.new, self._value(score), (*pattern, *score.in_favour()), score.key)
 
-    def rejected(self, column: Column, taken: Mapping[Column, str]) -> tuple[Rejected, ...]:
+    def rejected(self, column: Column, taken: Mapping[Column, str]) -> tuple[RejectedCandidate, ...]:
         """Return the best candidates of a column that are unlikely or taken, with the reason."""
-        found: list[Rejected] = []
+        found: list[RejectedCandidate] = []
         scores = self._found.get(column, ())
         for score in sorted(scores, key=lambda s: (-self._value(s), s.new.position, s.new.name)):
             new, likely = (score.new.table, score.new.name), self._is_likely(score)
             if (likely and new in taken) or (not likely and score.value > 0):
                 reasons = (taken[new],) if likely else score.against()
-                found.append(Rejected(score.old.path, score.new.path, "; ".join(reasons)))
+                found.append(RejectedCandidate(score.old.path, score.new.path, "; ".join(reasons)))
         return tuple(found[:_SHOWN])
 
 

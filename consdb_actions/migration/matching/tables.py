@@ -10,11 +10,11 @@ from consdb_actions.migration.matching.decisions import (
     Answer,
     Kind,
     MatchingQuestion,
-    Rejected,
+    RejectedCandidate,
     RenameProposal,
     TableRename,
 )
-from consdb_actions.migration.matching.declarations import Settled
+from consdb_actions.migration.matching.declarations import SettledNames
 from consdb_actions.migration.matching.facts import TableFacts, type_fit
 from consdb_actions.migration.matching.questions import assign, groups_of
 from consdb_actions.migration.matching.score import overlap, rival_claims, share_weight
@@ -46,7 +46,7 @@ class TableMatches:
 
     renames: tuple[TableRename, ...]
     groups: tuple[tuple[TableLink, ...], ...]
-    rejected: Mapping[str, tuple[Rejected, ...]]
+    rejected: Mapping[str, tuple[RejectedCandidate, ...]]
 
     @property
     def asked(self) -> frozenset[str]:
@@ -54,7 +54,7 @@ class TableMatches:
         return frozenset(name for links in self.groups for link in links for name in (link.old, link.new))
 
 
-def match_tables(before: Tables, after: Tables, settled: Settled) -> TableMatches:
+def match_tables(before: Tables, after: Tables, settled: SettledNames) -> TableMatches:
     """Match the tables that are gone with those that are new."""
     renames = [
         TableRename(old, found.new_table, "declared", f"declared ({found.source})")
@@ -168,11 +168,11 @@ def _certain(
     return certain, {key[:2]: (f"{found[key].evidence}, but {doubt}",) for key, doubt in doubts.items()}
 
 
-def _rejected(old: str, scores: Mapping[str, _TableScore], *, divided: bool) -> tuple[Rejected, ...]:
+def _rejected(old: str, scores: Mapping[str, _TableScore], *, divided: bool) -> tuple[RejectedCandidate, ...]:
     why = "and other new tables have the rest" if divided else "too few to tell"
     best = sorted(scores, key=lambda new: (-scores[new].value, new))[:_SHOWN]
     return tuple(
-        Rejected(old, new, f"{'; '.join(scores[new].reasons)}, {why}")
+        RejectedCandidate(old, new, f"{'; '.join(scores[new].reasons)}, {why}")
         for new in best
         if scores[new].value >= _WORTH_SHOWING
     )
@@ -211,7 +211,7 @@ def table_question(links: Sequence[TableLink], inside: ColumnsInside) -> Matchin
         proposals=tuple(proposals),
         answers=tuple(answers),
         rejected=tuple(
-            Rejected(link.old, link.new, f"{'; '.join(link.evidence)}, a weaker fit")
+            RejectedCandidate(link.old, link.new, f"{'; '.join(link.evidence)}, a weaker fit")
             for link in links
             if not any(link in choice for choice in choices)
         ),

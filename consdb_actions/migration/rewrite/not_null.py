@@ -13,9 +13,9 @@ from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRela
 from consdb_actions.migration.rewrite.backfill import Fill, fill_statement, find_fill, order_fills
 from consdb_actions.migration.rewrite.constraints import drop_constraint
 from consdb_actions.migration.rewrite.plan import (
+    ColumnFilling,
     DataLoss,
     DirectionFacts,
-    Filling,
     MigrationPlan,
     RewriteQuestion,
     Risk,
@@ -359,7 +359,7 @@ def not_null(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
         if statement:
             extra.append(statement)
     fills = [fill_statement(facts.schema, f) for f in order_fills(list(found.values()))]
-    parents = [Filling(*where, path=f.path, source=f.sources[0]) for where, f in found.items()]
+    parents = [ColumnFilling(*where, path=f.path, source=f.sources[0]) for where, f in found.items()]
     return replace(result, ops=(*out, *fills, *extra), filled=(*result.filled, *parents))
 
 
@@ -384,10 +384,10 @@ def _without_parent(
         value = facts.fills[where]
         if value is None:
             return None, replace(plan, unfilled=(*plan.unfilled, *((where,) if blank else ())))
-        plan = replace(plan, filled=(*plan.filled, Filling(*where, answer=value)))
+        plan = replace(plan, filled=(*plan.filled, ColumnFilling(*where, answer=value)))
         return _fill(facts, where, literal(value), f"with {value!r}"), plan
     if state.default is not None:
-        plan = replace(plan, filled=(*plan.filled, Filling(*where, expression=state.default)))
+        plan = replace(plan, filled=(*plan.filled, ColumnFilling(*where, expression=state.default)))
         return _fill(facts, where, state.default, "with its default"), plan
     if facts.direction == "downgrade":
         loss = DataLoss(

@@ -92,7 +92,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Filling:
+class ColumnFilling:
     """How a column without a value is filled (rule M7), in the names after renames."""
 
     table: str
@@ -145,7 +145,7 @@ class MigrationPlan:
     losses: tuple[DataLoss, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
     """New NOT NULL columns without a fill, by table: these must be empty."""
-    filled: tuple[Filling, ...] = ()
+    filled: tuple[ColumnFilling, ...] = ()
 
 
 def order(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
