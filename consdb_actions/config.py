@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Literal
 
-from consdb_actions.approval.policy import Policy
+from consdb_actions.approval.facts import Policy
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.forms import STRICT, Form, Name, WrongValueError, unique
 from consdb_actions.process.policy import ProcessPolicy, ProcessSection, make_policy

@@ -29,8 +29,7 @@ from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.process.apply_facts import ApplyOutcome
 from consdb_actions.process.board import Board
 from consdb_actions.process.plan import ProcessReport
-from consdb_actions.process.rehearsal import Rehearsal
-from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.process.runbook_steps import Rehearsal, Runbook
 from consdb_actions.publication.plan import Publication
 from consdb_actions.release.versions import NextVersion
 from consdb_actions.report.deploy import DeploymentReport

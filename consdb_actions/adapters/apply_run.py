@@ -28,6 +28,7 @@ from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
 from consdb_actions.lint.state import Name
+from consdb_actions.process.apply_checks import ExpectedCatalogs
 from consdb_actions.process.apply_facts import (
     Checkout,
     Lock,
@@ -36,7 +37,6 @@ from consdb_actions.process.apply_facts import (
     lock_statement,
     needed_mode,
 )
-from consdb_actions.process.apply_verify import ExpectedCatalogs
 
 Direction = Literal["upgrade", "downgrade"]
 

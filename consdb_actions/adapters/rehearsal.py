@@ -32,8 +32,16 @@ from consdb_actions.errors import CheckFailed, ExternalError
 from consdb_actions.migration.data import Rows, TableRows
 from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding, acts_of, ranges_of
-from consdb_actions.process.runbook_steps import Block, PlacedBlock
+from consdb_actions.process.runbook_steps import (
+    Act,
+    Block,
+    BlockResult,
+    PlacedBlock,
+    Rehearsal,
+    RehearsalFinding,
+    acts_of,
+    ranges_of,
+)
 from consdb_actions.process.sites import Sites
 
 _EQUAL = 30.0  # seconds until both sites must have the same rows

@@ -25,8 +25,7 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ExternalError
 from consdb_actions.migration.data import TableRows
 from consdb_actions.migration.row_rules import RowMigration
-from consdb_actions.process.rehearsal import Template, made_row, templates_of
-from consdb_actions.process.runbook_steps import Account
+from consdb_actions.process.runbook_steps import Account, Template, made_row, templates_of
 from consdb_actions.process.sites import Replication, Site, Sites
 
 _SETTINGS = {

@@ -14,10 +14,12 @@ from consdb_actions.approval.facts import (
     Account,
     ApprovalFacts,
     CommitChange,
+    Concern,
     EventKind,
     FileChange,
     Review,
     ReviewState,
+    Role,
     TimelineEvent,
     eligible,
     holder_accounts,
@@ -26,7 +28,6 @@ from consdb_actions.approval.facts import (
     unreadable_teams,
     why_not,
 )
-from consdb_actions.approval.policy import Concern, Role
 from consdb_actions.forms import Public
 
 

@@ -298,7 +298,7 @@ def _policy(config: Config, repo: str | None) -> DeployPolicy:
 def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
     from consdb_actions.commands.connection import moment_or_now
     from consdb_actions.commands.deploy_run import DeployOptions
-    from consdb_actions.deploy.tags import check_tag
+    from consdb_actions.deploy.model import check_tag
 
     tag, ticket, repin = options["tag"], options["ticket"] or "", options["repin"]
     if repin and (options["app"] != "consdbtap" or tag or options["components"]):

@@ -22,9 +22,18 @@ from consdb_actions.adapters.values_files import (
 )
 from consdb_actions.commands.terminal import show_note
 from consdb_actions.deploy.drift import ComponentTag, TagDrift, find_drift, standings
-from consdb_actions.deploy.model import APPS, DeployPlan, DeployPolicy, DeployRequest, Values
+from consdb_actions.deploy.model import (
+    APPS,
+    DeployPlan,
+    DeployPolicy,
+    DeployRequest,
+    ImageTag,
+    TagKind,
+    Values,
+    branch_tag,
+    read_tag,
+)
 from consdb_actions.deploy.plan import make_plan, ticket_image, with_found
-from consdb_actions.deploy.tags import ImageTag, TagKind, branch_tag, read_tag
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import Action, Proposal
 from consdb_actions.release.notes import tickets_in

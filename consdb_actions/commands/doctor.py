@@ -16,7 +16,7 @@ from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
-    from consdb_actions.approval.policy import Policy
+    from consdb_actions.approval.facts import Policy
 
 SIGNS = {"ok": "✓", "wrong": "✗", "unknown": "?"}
 ENVIRONMENT = "consdb-release"

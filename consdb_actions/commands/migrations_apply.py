@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
     from consdb_actions.lint.state import Name
+    from consdb_actions.process.apply_checks import ExpectedCatalogs
     from consdb_actions.process.apply_facts import (
         ApplyCheck,
         ApplyOutcome,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         State,
         TableLock,
     )
-    from consdb_actions.process.apply_verify import ExpectedCatalogs
     from consdb_actions.process.runbook_change import SectionChange
     from consdb_actions.process.sites import Replication, Site, Sites
 
@@ -224,8 +224,8 @@ def _replay(
 ) -> tuple[list[ApplyCheck], dict[str, ExpectedCatalogs]]:
     """Compare with a replay of the history, or note why that is not possible."""
     from consdb_actions.adapters.apply_run import expected_catalogs
+    from consdb_actions.process.apply_checks import check_drift
     from consdb_actions.process.apply_facts import ApplyCheck
-    from consdb_actions.process.apply_verify import check_drift
 
     checks: list[ApplyCheck] = []
     expected: dict[str, ExpectedCatalogs] = {}
@@ -424,8 +424,8 @@ def _apply(
 ) -> SectionResult:
     from consdb_actions.adapters.apply_facts import connected, read_section
     from consdb_actions.adapters.apply_run import run_alembic
+    from consdb_actions.process.apply_checks import check_result
     from consdb_actions.process.apply_facts import SectionResult
-    from consdb_actions.process.apply_verify import check_result
 
     change, facts = result.change, planned.outcome.facts
     before = facts.sections[change.schema]

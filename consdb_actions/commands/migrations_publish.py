@@ -22,7 +22,7 @@ from consdb_actions.adapters.github.proposals import Proposals
 from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.approval.comment import Part
+from consdb_actions.approval.plan import Part
 from consdb_actions.commands.connection import commit_id, github_session, repository_name
 from consdb_actions.commands.migrations_source import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option, option
@@ -30,12 +30,14 @@ from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import Proposal, PullSeen, blob_sha
-from consdb_actions.publication.outdated import Rebase, Stack, find_rebases
 from consdb_actions.publication.plan import (
     Present,
     Publication,
+    Rebase,
+    Stack,
     TargetPull,
     find_pull,
+    find_rebases,
     find_withdrawn,
     is_untouched,
     may_reopen,

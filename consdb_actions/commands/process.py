@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.pull_requests import Flow
     from consdb_actions.process.facts import ProcessFacts
-    from consdb_actions.process.states import Progress
+    from consdb_actions.process.plan import Progress
 
 SUBCOMMANDS = {
     "status": "Show the steps of a schema change.",
@@ -34,8 +34,7 @@ def process_flow() -> Flow[ProcessFacts, Progress]:
     from consdb_actions.commands.pull_requests import Flow
     from consdb_actions.forms import as_json
     from consdb_actions.process.facts import ProcessFacts
-    from consdb_actions.process.plan import CONTEXT, ProcessReport, make_plan, readiness
-    from consdb_actions.process.states import progress_of
+    from consdb_actions.process.plan import CONTEXT, ProcessReport, make_plan, progress_of, readiness
     from consdb_actions.report.process import render_comment, render_text
 
     def verdict(facts: ProcessFacts, progress: Progress) -> tuple[str, str]:

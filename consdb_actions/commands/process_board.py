@@ -152,7 +152,7 @@ def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Rele
 
 def _environments(where: Path | GitHub, settings: _Settings, today: date, releases: Releases) -> Environments:
     from consdb_actions.commands.deploy_run import look
-    from consdb_actions.deploy.tags import read_tag
+    from consdb_actions.deploy.model import read_tag
     from consdb_actions.process.board import Environments
 
     newest = read_tag(releases.items[0].tag) if releases.items else None

@@ -20,7 +20,7 @@ from consdb_actions.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
     from consdb_actions.config import Config
-    from consdb_actions.process.efd import EfdCopy, EfdSource
+    from consdb_actions.process.facts import EfdCopy, EfdSource
     from consdb_actions.proposal import ProposalOutcome
 
 
@@ -66,7 +66,7 @@ def command(
     from consdb_actions.adapters.github.process_facts import EfdReader
     from consdb_actions.adapters.github.proposals import Proposals
     from consdb_actions.commands.connection import github_session, repository_name
-    from consdb_actions.process.efd import branch_of
+    from consdb_actions.process.facts import branch_of
     from consdb_actions.proposal import Proposal, ProposalOutcome
     from consdb_actions.report.process_efd import copy_body, copy_message, copy_title
 

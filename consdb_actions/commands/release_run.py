@@ -10,8 +10,7 @@ from consdb_actions.adapters.github import Clock
 from consdb_actions.adapters.github.releases import MARK, Releaser, ReleaseReader, TagTakenError
 from consdb_actions.adapters.registry import ImageManifest, Registry
 from consdb_actions.release.notes import arrange
-from consdb_actions.release.plan import decide
-from consdb_actions.release.versions import ReleasePolicy
+from consdb_actions.release.versions import ReleasePolicy, decide
 from consdb_actions.report.release import ReleaseOutcome, render_message, render_notes
 
 AGAIN = 3  # How often the tags are read again when one of the same name has appeared (rule R2)

@@ -9,8 +9,17 @@ from datetime import date
 from enum import IntEnum
 from typing import ClassVar
 
-from consdb_actions.deploy.model import ALWAYS, DeployPolicy, Slot, Values, short_names, slots
-from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
+from consdb_actions.deploy.model import (
+    ALWAYS,
+    DeployPolicy,
+    ImageTag,
+    Slot,
+    TagKind,
+    Values,
+    read_tag,
+    short_names,
+    slots,
+)
 from consdb_actions.forms import Public
 
 TRAILER = "Consdb-Actions-Waiver"  # Commit trailer that waives rule R5: environment and last day

@@ -12,8 +12,10 @@ from consdb_actions.deploy.model import (
     DeployPolicy,
     DeployRefusal,
     DeployRequest,
+    ImageTag,
     Slot,
     Stage,
+    TagKind,
     UndeployedComponent,
     ValueChange,
     Values,
@@ -21,12 +23,12 @@ from consdb_actions.deploy.model import (
     chosen,
     datalink_url,
     edited,
+    read_tag,
     slots,
     values_file,
     waiting_before,
     waiting_words,
 )
-from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.release.notes import ReleaseNotes
 

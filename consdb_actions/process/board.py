@@ -9,12 +9,10 @@ from datetime import UTC, date, datetime
 from typing import ClassVar
 
 from consdb_actions.deploy.drift import ComponentTag, Since, TagDrift, find_drift
-from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.deploy.tags import TagKind, read_tag
+from consdb_actions.deploy.model import DeployPolicy, TagKind, read_tag
 from consdb_actions.forms import Public
 from consdb_actions.process.facts import FactSource, MigrationPull, ProcessFacts
-from consdb_actions.process.plan import ProcessReport
-from consdb_actions.process.states import StepState, StepStatus, progress_of
+from consdb_actions.process.plan import ProcessReport, StepState, StepStatus, progress_of
 from consdb_actions.release.notes import ReleaseNotes
 from consdb_actions.release.versions import parse_version
 

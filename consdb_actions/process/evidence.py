@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from consdb_actions.approval.evaluate import differences
-from consdb_actions.approval.facts import Account
-from consdb_actions.approval.policy import Concern, Role
+from consdb_actions.approval.facts import Account, Concern, Role
 from consdb_actions.process.comment_commands import (
     Attestation,
+    Binding,
     Command,
     CommandOutcome,
     CommentCommand,
     CommentCommands,
+    CommentState,
     Mistake,
     Verb,
+    change_digest,
     commands_in,
+    kept,
+    migration_digest,
+    recall,
 )
 from consdb_actions.process.facts import (
     Comment,
@@ -32,16 +37,7 @@ from consdb_actions.process.facts import (
     latest,
     listed,
 )
-from consdb_actions.process.memory import (
-    Binding,
-    CommentState,
-    change_digest,
-    kept,
-    migration_digest,
-    recall,
-)
-from consdb_actions.process.policy import Owner
-from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
+from consdb_actions.process.policy import APPROVERS, BY_ID, CONTRIBUTOR, Owner, ProcessStep
 
 CONSDB, CONSDBTAP = "consdb", "consdbtap"  # Applications in phalanx
 

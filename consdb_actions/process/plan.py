@@ -1,19 +1,317 @@
-"""Decide on the merge; plan status, comment and reactions (rules P2, P3, A9)."""
+"""States and order of the steps; status, comment and reactions that follow (rules P1 to P3, A9)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import ClassVar
 
-from consdb_actions.approval.comment import Part, plan_comment
 from consdb_actions.approval.evaluate import fit
-from consdb_actions.approval.plan import PullPlan, ReactionPlan, plan_status
+from consdb_actions.approval.plan import Part, PullPlan, ReactionPlan, plan_comment, plan_status
 from consdb_actions.forms import Public
-from consdb_actions.process.comment_commands import Command, CommandOutcome, Verb, answers_in
-from consdb_actions.process.facts import FactSource, ProcessFacts
-from consdb_actions.process.memory import recall
-from consdb_actions.process.states import Progress, StepState, StepStatus
-from consdb_actions.process.steps import MERGE
+from consdb_actions.process.comment_commands import (
+    Attestation,
+    Binding,
+    Command,
+    CommandOutcome,
+    CommentCommands,
+    Verb,
+    answers_in,
+    recall,
+)
+from consdb_actions.process.evidence import DERIVED, listen, owner_names, present_binding
+from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, StepFinding, listed
+from consdb_actions.process.policy import BY_ID, MERGE, STEPS, ProcessStep, Route, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class OrderViolation(Public):
+    """A step that was done out of order."""
+
+    PUBLIC: ClassVar[str] = "message=words steps still"
+
+    words: str  # a sentence without full stop
+    steps: tuple[str, ...]  # ids of the steps that should have been done before
+    still: bool  # whether they are still not done
+
+
+def order_of(
+    step: ProcessStep, findings: Mapping[str, StepFinding], scope: Scope
+) -> tuple[OrderViolation, ...]:
+    """Find what should have been done before a finished step; steps without a known time do not count."""
+    names = scope.before_merge if step.id == MERGE else scope.before(step)
+    at = findings[step.id].at
+    missing: list[str] = []
+    unattested: list[str] = []
+    later: dict[str, timedelta] = {}
+    for name in names:
+        before = findings[name]
+        if before.unknown:
+            continue
+        if not before.done:
+            silent = BY_ID[name].attested and not before.stale and not before.evidence
+            (unattested if silent else missing).append(name)
+        elif at is not None and before.at is not None and at < before.at:
+            later[name] = before.at - at
+    found = []
+    if later:
+        words = [f"{_quoted(name)} ({duration(span)} later)" for name, span in later.items()]
+        found.append(OrderViolation(f"done before {listed(words)}", tuple(later), still=False))
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        words = [_quoted(name) for name in missing]
+        found.append(
+            OrderViolation(f"done although {listed(words)} {verb} not done", tuple(missing), still=True)
+        )
+    if unattested:
+        words = [_quoted(name) for name in unattested]
+        found.append(
+            OrderViolation(
+                f"done although nobody has attested to {listed(words)}", tuple(unattested), still=True
+            )
+        )
+    return tuple(found)
+
+
+def duration(span: timedelta) -> str:
+    """Return a rounded duration as text."""
+    minutes = int(span.total_seconds() // 60)
+    for size, unit in ((60 * 24, "day"), (60, "hour")):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}s"
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+
+
+def _quoted(name: str) -> str:
+    return f"“{BY_ID[name].title}”"
+
+
+class StepStatus(StrEnum):
+    """The status of a step."""
+
+    DONE = "done"
+    NEXT = "next"
+    WAITING = "waiting"
+    STALE = "stale"
+    OUT_OF_ORDER = "out of order"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class StepState(Public):
+    """The status of a step, with its evidence."""
+
+    PUBLIC: ClassVar[str] = (
+        "id=step.id title=step.title status=standing done attested=step.attested message=words owner "
+        "people at by since commit note evidence order"
+    )
+
+    step: ProcessStep
+    standing: StepStatus
+    done: bool = False  # for this very change, in any order
+    words: str = ""  # a sentence without full stop; may be empty
+    order: tuple[OrderViolation, ...] = ()  # violations of the order
+    owner: str = ""  # title of the role
+    people: tuple[str, ...] = ()  # who can complete the step now
+    at: datetime | None = None
+    by: str = ""
+    since: datetime | None = None  # when it began to wait for its owner, if next or stale
+    commit: str = ""  # of the pull request that an attestation refers to
+    note: str = ""  # of an attestation
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Return whether the step applies and is not done."""
+        return not self.done and self.standing is not StepStatus.NOT_APPLICABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The status of a schema change."""
+
+    applicable: bool  # whether a schema changes at all
+    scope: Scope  # routes and applicable steps
+    steps: tuple[StepState, ...]  # all steps in order
+    listening: CommentCommands  # commands from comments
+
+    def state(self, identifier: str) -> StepState:
+        """Return the status of a step."""
+        return next(item for item in self.steps if item.step.id == identifier)
+
+    @property
+    def before_merge(self) -> tuple[StepState, ...]:
+        """Return the steps required before the merge in sdm_schemas (rule P3)."""
+        return tuple(self.state(name) for name in self.scope.before_merge)
+
+    @property
+    def actionable(self) -> tuple[StepState, ...]:
+        """Return the actionable steps in order."""
+        wanted = (StepStatus.NEXT, StepStatus.STALE)
+        return tuple(
+            item
+            for item in self.steps
+            if item.standing in wanted
+            and not any(self.state(name).open for name in self.scope.all_before(item.step))
+        )
+
+    @property
+    def troubled(self) -> bool:
+        """Return whether a step is stale, out of order, or unknown."""
+        wrong = (StepStatus.STALE, StepStatus.OUT_OF_ORDER, StepStatus.UNKNOWN)
+        return any(item.standing in wrong for item in self.steps)
+
+
+def routes_of(facts: ProcessFacts) -> tuple[Route, ...]:
+    """Return the routes of a change: transformed EFD data comes from USDF."""
+    found = {Route.USDF if item.schema.startswith("efd_") else Route.SUMMIT for item in facts.schemas}
+    return tuple(route for route in Route if route in found)
+
+
+def progress_of(facts: ProcessFacts) -> Progress:
+    """Derive the status of all steps, independent of the facts' order."""
+    routes = routes_of(facts)
+    reasons = {step.id: _why_not(facts, step, routes) for step in STEPS}
+    scope = Scope(routes, frozenset(step.id for step in STEPS if not reasons[step.id]))
+    listening = listen(facts, scope.ids)
+    now = present_binding(facts)
+    current = DERIVED["generate"](facts).done
+    findings: dict[str, StepFinding] = {}
+    chosen: dict[str, Attestation] = {}
+    for step in STEPS:
+        if step.id not in scope.ids:
+            continue
+        if not step.attested:
+            findings[step.id] = DERIVED[step.id](facts)
+            continue
+        said = listening.attestations.get(step.id, ())
+        valid = [item for item in said if _holds(item.binding, now, current)]
+        if said:
+            chosen[step.id] = (valid or said[-1:])[0]
+        findings[step.id] = _attested(facts, step, listening, chosen.get(step.id), bool(valid), now)
+    return Progress(
+        bool(facts.schemas),
+        scope,
+        tuple(_state(facts, step, reasons[step.id], findings, scope, chosen.get(step.id)) for step in STEPS),
+        listening,
+    )
+
+
+def _why_not(facts: ProcessFacts, step: ProcessStep, routes: tuple[Route, ...]) -> str:
+    """Return why a step does not apply; empty if it does."""
+    if not routes:
+        return "no schema is changed"
+    if not set(step.routes) & set(routes):
+        return "the data come from USDF" if Route.USDF in routes else "the data come from the Summit"
+    if step.id == "publication" and not _new_tables(facts) and not facts.trouble(FactSource.SCHEMAS):
+        return "there is no new table"
+    return ""
+
+
+def _new_tables(facts: ProcessFacts) -> list[str]:
+    return [
+        f"{item.schema}.{table}"
+        for item in facts.schemas
+        if not item.schema.startswith("efd_")
+        for table in item.new_tables
+    ]
+
+
+def _holds(binding: Binding, now: Binding, current: bool) -> bool:
+    """Tell whether an attestation refers to the present state, or to the same up-to-date migration."""
+    if binding.migration != now.migration:
+        return False
+    same = binding.sha == now.sha or (binding.change != "" and binding.change == now.change)
+    return same or (current and now.migration != "")
+
+
+def _attested(
+    facts: ProcessFacts,
+    step: ProcessStep,
+    listening: CommentCommands,
+    said: Attestation | None,
+    valid: bool,
+    now: Binding,
+) -> StepFinding:
+    if said is None:
+        undone = listening.undone.get(step.id)
+        if undone is None:
+            tables = _new_tables(facts) if step.id == "publication" else []
+            return StepFinding(False, f"new: {', '.join(tables)}" if tables else "")
+        note = getattr(undone.said, "note", "")
+        words = f"undone by {undone.actor.login} on {undone.comment.created_at:%Y-%m-%d}"
+        return StepFinding(
+            False,
+            f"{words}: {note}" if note else words,
+            evidence=(Evidence("comment", undone.comment.url),),
+        )
+    evidence = (Evidence("comment", said.url),)
+    if valid:
+        return StepFinding(True, said.note, said.at, said.by, evidence)
+    if said.binding.change == now.change or said.binding.sha == now.sha:
+        what = "the migration has changed since"
+    else:
+        what = f"the schema change is different since ({facts.pull.head[:8]})"
+    return StepFinding(False, what, said.at, said.by, evidence, stale=True)
+
+
+def _state(
+    facts: ProcessFacts,
+    step: ProcessStep,
+    reason: str,
+    findings: dict[str, StepFinding],
+    scope: Scope,
+    said: Attestation | None,
+) -> StepState:
+    """Compare the finding on a step with earlier steps."""
+    if reason:
+        return StepState(step, StepStatus.NOT_APPLICABLE, words=reason)
+    finding = findings[step.id]
+    owner, people = owner_names(facts, step)
+    waits = any(not findings[item].done for item in scope.all_before(step))
+    order: tuple[OrderViolation, ...] = ()
+    since = None
+    if finding.unknown:
+        standing = StepStatus.UNKNOWN
+    elif finding.done:
+        order = order_of(step, findings, scope)
+        standing = StepStatus.OUT_OF_ORDER if order else StepStatus.DONE
+    elif finding.stale:
+        standing = StepStatus.STALE
+        since = facts.pull.pushed_at or facts.pull.committed_at
+    elif waits:
+        standing = StepStatus.WAITING
+    else:
+        standing = StepStatus.NEXT
+        since = _since(facts, step, findings, scope)
+    # A waiting step shows nothing, unless it has evidence already.
+    silent = standing is StepStatus.WAITING and not step.attested and not finding.evidence
+    return StepState(
+        step=step,
+        standing=standing,
+        done=finding.done,
+        words="" if silent else finding.words,
+        order=order,
+        owner=owner,
+        people=people,
+        at=finding.at,
+        by=finding.by,
+        since=since,
+        commit=said.binding.sha if said else "",
+        note=said.note if said else "",
+        evidence=finding.evidence,
+    )
+
+
+def _since(
+    facts: ProcessFacts, step: ProcessStep, findings: dict[str, StepFinding], scope: Scope
+) -> datetime:
+    known = [findings[item].at for item in scope.before(step)]
+    return max((moment for moment in known if moment is not None), default=facts.pull.created_at)
+
 
 CONTEXT = "consdb/ready-to-merge"  # Name of the commit status
 

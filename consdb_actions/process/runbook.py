@@ -17,13 +17,15 @@ from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_migrate import cancel_steps, migrate_steps, writers_of
-from consdb_actions.process.runbook_plan import RunbookPlan, listed, tables
 from consdb_actions.process.runbook_stand import (
+    RunbookPlan,
     RunbookRelease,
     after_steps,
     halfway_steps,
+    listed,
     prepare_steps,
     release_steps,
+    tables_of,
     test_steps,
 )
 from consdb_actions.process.runbook_steps import UNRESTORED, Block, Runbook, RunbookPart, RunbookStep, Text
@@ -365,7 +367,7 @@ def _it_ticket(plan: RunbookPlan, ticket: str, when: str) -> Text:
     again = [new for _, new in plan.needs.unsent]
     schemas = [change.schema for change in plan.published if change.start == "base"]
     names = [*added, *again]
-    what = f"Add {tables(added)} to" if added else f"Take {tables(unsent)} out of, and back into,"
+    what = f"Add {tables_of(added)} to" if added else f"Take {tables_of(unsent)} out of, and back into,"
     lines = [
         f"Summary: {what} publication {replication.publication} ({ticket})",
         "",

@@ -7,13 +7,18 @@ from collections.abc import Iterator, Sequence
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import ColumnChange, Pair, SectionChange
-from consdb_actions.process.runbook_plan import SOON, RunbookPlan, ask, listed, run, upgrade_step
-from consdb_actions.process.runbook_plan import tables as tables_of
 from consdb_actions.process.runbook_stand import (
+    SOON,
+    RunbookPlan,
     RunbookRelease,
+    ask,
+    listed,
     preflight_step,
+    run,
     schema_steps,
     summit_deploy_step,
+    tables_of,
+    upgrade_step,
 )
 from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.sites import WriterService

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.approval.evaluate import (
     Decision,
     ExplanationNode,
@@ -17,7 +16,7 @@ from consdb_actions.approval.evaluate import (
     explain,
 )
 from consdb_actions.approval.facts import ApprovalFacts
-from consdb_actions.approval.plan import remember
+from consdb_actions.approval.plan import SECTION_ROOM, Part, remember
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, table
 
 
@@ -91,7 +90,7 @@ def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
     if decision.applicable:
         blocks += [_help(facts), _details(facts, decision)]
     note = "_{count} parts were omitted; `consdb-actions approvals status` prints them._"
-    text = fit(blocks, note, limit=ROOM[Part.APPROVALS] - len(memory) - 100)
+    text = fit(blocks, note, limit=SECTION_ROOM[Part.APPROVALS] - len(memory) - 100)
     return f"{text}\n\n{memory}"
 
 

@@ -13,8 +13,8 @@ from consdb_actions.deploy.drift import Severity
 from consdb_actions.deploy.model import short_names
 from consdb_actions.process.board import Board, BoardEntry
 from consdb_actions.process.facts import ProcessFacts
-from consdb_actions.process.states import StepStatus, routes_of
-from consdb_actions.process.steps import Route
+from consdb_actions.process.plan import StepStatus, routes_of
+from consdb_actions.process.policy import Route
 from consdb_actions.report.board_text import counted, todo, wrong
 from consdb_actions.report.markdown import printable
 from consdb_actions.report.release import extent

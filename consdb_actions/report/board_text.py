@@ -6,7 +6,7 @@ from datetime import UTC
 
 from consdb_actions.deploy.drift import Severity
 from consdb_actions.process.board import Board, BoardEntry, Environments
-from consdb_actions.process.states import StepState, StepStatus
+from consdb_actions.process.plan import StepState, StepStatus
 from consdb_actions.report.markdown import bullets, escape, printable, prose, table
 
 WIDTH = 90  # Characters of a title on a terminal

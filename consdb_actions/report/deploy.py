@@ -10,13 +10,14 @@ from consdb_actions.deploy.drift import waiver_trailer
 from consdb_actions.deploy.model import (
     PULL_POLICY,
     DeployPlan,
+    TagKind,
     UndeployedComponent,
     ValueChange,
+    branch_tag,
     short_names,
     waiting_words,
 )
 from consdb_actions.deploy.plan import Holds
-from consdb_actions.deploy.tags import TagKind, branch_tag
 from consdb_actions.forms import Public
 from consdb_actions.proposal import Action
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table

@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import quote
 
-from consdb_actions.approval.comment import ROOM, Part
+from consdb_actions.approval.plan import SECTION_ROOM, Part
 from consdb_actions.process.comment_commands import (
+    FINISHED,
     Command,
     CommandOutcome,
     CommentCommand,
     Verb,
     answers_in,
     write_answers,
+    written,
 )
 from consdb_actions.process.evidence import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, SchemaChange
-from consdb_actions.process.memory import FINISHED, written
-from consdb_actions.process.plan import readiness
-from consdb_actions.process.states import Progress, StepState, StepStatus
+from consdb_actions.process.plan import Progress, StepState, StepStatus, readiness
 from consdb_actions.report.markdown import (
     bullets,
     code,
@@ -116,7 +116,7 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     if progress.applicable:
         blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
     note = "_{count} parts were omitted; `consdb-actions process status` prints them._"
-    text = fit(blocks, note, limit=ROOM[Part.PROCESS] - len(memory) - 100)
+    text = fit(blocks, note, limit=SECTION_ROOM[Part.PROCESS] - len(memory) - 100)
     finished = progress.applicable and not any(item.open for item in progress.steps)
     return "\n\n".join([text, *([FINISHED] if finished else []), memory])
 

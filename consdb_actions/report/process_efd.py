@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consdb_actions.forms import Public
-from consdb_actions.process.efd import EfdCopy, EfdOrigin, EfdSource, efd_mark
+from consdb_actions.process.facts import EfdCopy, EfdOrigin, EfdSource, efd_mark
 from consdb_actions.proposal import ProposalOutcome
 from consdb_actions.report.markdown import bullets, code, escape
 

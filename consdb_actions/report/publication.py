@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from consdb_actions.approval.comment import ROOM, Part
+from consdb_actions.approval.plan import SECTION_ROOM, Part
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.publication.outdated import Rebase
-from consdb_actions.publication.plan import EditedFile, Publication
+from consdb_actions.publication.plan import EditedFile, Publication, Rebase
 from consdb_actions.publication.source import Marker, SchemaSource
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown, render_operations
@@ -57,10 +56,10 @@ def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
         f"heads. {escape(why)} To continue manually, merge the base branch into this one, check that the "
         f"files are still correct, and change:"
     )
-    return fit([text, *steps], "- and {count} more", limit=ROOM[Part.REBASE])
+    return fit([text, *steps], "- and {count} more", limit=SECTION_ROOM[Part.REBASE])
 
 
-def render_comment(publication: Publication, *, limit: int = ROOM[Part.MIGRATION]) -> str:
+def render_comment(publication: Publication, *, limit: int = SECTION_ROOM[Part.MIGRATION]) -> str:
     """Render the section of the comment on the schema change: verdict first, details folded."""
     foot = f"For commit {code(publication.commit[:12])}"
     if publication.run_url:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding
+from consdb_actions.process.runbook_steps import Act, BlockResult, Rehearsal, RehearsalFinding
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, table
 
 Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``

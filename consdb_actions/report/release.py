@@ -9,8 +9,7 @@ from typing import ClassVar
 
 from consdb_actions.forms import Public
 from consdb_actions.release.notes import MergedPull, ReleasedMigration, ReleaseNotes
-from consdb_actions.release.plan import TagPlan
-from consdb_actions.release.versions import NextVersion
+from consdb_actions.release.versions import NextVersion, TagPlan
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import client
-from consdb_actions.approval.comment import MARKER, Part
+from consdb_actions.approval.plan import MARKER, Part
 from consdb_actions.cli import main
 from consdb_actions.migration.outcome import Operation
 from consdb_actions.migration.rewrite.plan import Risk

@@ -8,8 +8,7 @@ import pytest
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, change_of_file, changes_at
-from consdb_actions.approval.facts import UNCHANGED
-from consdb_actions.approval.policy import DEFAULT_POLICY
+from consdb_actions.approval.facts import DEFAULT_POLICY, UNCHANGED
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import Fault, Kind, TestClock, World
 from tests.support.github.plugin import Double

@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.pull_requests import CommentWriter, read_sections
-from consdb_actions.approval.comment import MARKER, Part, join, split
+from consdb_actions.approval.plan import MARKER, Part, join, split
 from tests.support.approvals import REPOSITORY, TOKEN, Scene
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import Double

@@ -15,9 +15,14 @@ from consdb_actions.adapters.revision_path import read_change, resolve
 from consdb_actions.cli import main
 from consdb_actions.commands.process_runbook import chosen_changes
 from consdb_actions.errors import InputError
-from consdb_actions.process.rehearsal import Rehearsal, ranges_of
 from consdb_actions.process.runbook import make_runbook
-from consdb_actions.process.runbook_steps import PlacedBlock, read_runbook, unrestored_in
+from consdb_actions.process.runbook_steps import (
+    PlacedBlock,
+    Rehearsal,
+    ranges_of,
+    read_runbook,
+    unrestored_in,
+)
 from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.report.rehearsal import render_markdown, render_text
 from consdb_actions.report.runbook import render_markdown as render_runbook

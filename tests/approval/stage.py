@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from consdb_actions.approval.comment import MARKER
 from consdb_actions.approval.evaluate import StatusState
+from consdb_actions.approval.plan import MARKER
 from tests.approval.flow import run
 from tests.support.approvals import Scene
 from tests.support.github import GitHubDouble, World

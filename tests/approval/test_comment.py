@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from consdb_actions.approval.comment import ROOM, Part, join
 from consdb_actions.approval.evaluate import LIMIT, evaluate
 from consdb_actions.approval.facts import (
     ApprovalFacts,
@@ -21,7 +20,7 @@ from consdb_actions.approval.facts import (
     MarkedComment,
     Team,
 )
-from consdb_actions.approval.plan import make_plan, recall
+from consdb_actions.approval.plan import SECTION_ROOM, Part, join, make_plan, recall
 from consdb_actions.report.approvals import render_comment
 from tests.support.facts import BOT, HEAD, OLD, change, event, facts, policy, review
 
@@ -151,7 +150,7 @@ def test_a_long_history_fits_into_a_comment_and_keeps_the_memory() -> None:
         changes=(*(change(sha, structure=sha) for sha in shas), change()),
     )
     text = comment(known)
-    assert len(text) <= ROOM[Part.APPROVALS]
+    assert len(text) <= SECTION_ROOM[Part.APPROVALS]
     assert recall(text)[-1].sha == HEAD
     assert rows(text)
     assert html(text).count("<details>") == html(text).count("</details>")

@@ -12,7 +12,7 @@ import pytest
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.client import ATTEMPTS
 from consdb_actions.adapters.github.pull_requests import open_pulls, pulls_of_commit
-from consdb_actions.approval.comment import MARKER
+from consdb_actions.approval.plan import MARKER
 from tests.approval.flow import run
 from tests.support.approvals import REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World

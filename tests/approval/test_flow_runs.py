@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.comment import MARKER, Part, join
 from consdb_actions.approval.evaluate import StatusState
+from consdb_actions.approval.plan import MARKER, Part, join
 from consdb_actions.errors import InputError
 from tests.approval.flow import run
 from tests.approval.stage import CONSDB, DE, PO, MakeStage, Stage

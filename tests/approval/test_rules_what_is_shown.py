@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from consdb_actions.approval.comment import MARKER, Part, join
 from consdb_actions.approval.evaluate import RoleOutcome, StatusState, evaluate
 from consdb_actions.approval.facts import (
     Account,
@@ -15,7 +14,7 @@ from consdb_actions.approval.facts import (
     PublishedStatus,
     Team,
 )
-from consdb_actions.approval.plan import make_plan
+from consdb_actions.approval.plan import MARKER, Part, join, make_plan
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role
 from tests.support.facts import (
     BOT,

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consdb_actions.approval.comment import Part, join
 from consdb_actions.approval.evaluate import ReviewEffect, RoleOutcome, StatusState, evaluate
 from consdb_actions.approval.facts import (
     UNCHANGED,
@@ -17,7 +16,7 @@ from consdb_actions.approval.facts import (
     MarkedComment,
     Team,
 )
-from consdb_actions.approval.plan import recall, remember
+from consdb_actions.approval.plan import Part, join, recall, remember
 from tests.approval.rules import everybody, outcome, role
 from tests.support.facts import (
     BOT,

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consdb_actions.approval.comment import (
+from consdb_actions.approval.facts import Account, MarkedComment
+from consdb_actions.approval.plan import (
     MARKER,
-    ROOM,
+    SECTION_ROOM,
     Part,
     join,
     own_comments,
@@ -19,7 +20,6 @@ from consdb_actions.approval.comment import (
     plan_comment,
     split,
 )
-from consdb_actions.approval.facts import Account, MarkedComment
 from consdb_actions.report.markdown import COMMENT_LIMIT, fence
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -151,6 +151,6 @@ def test_p2_nothing_that_is_shown_is_a_marker() -> None:
 
 
 def test_p2_full_sections_fit_into_one_comment() -> None:
-    body = join({section: "x" * room for section, room in ROOM.items()})
+    body = join({section: "x" * room for section, room in SECTION_ROOM.items()})
     assert len(body) <= COMMENT_LIMIT
-    assert {section: len(text) for section, text in split(body).items()} == ROOM
+    assert {section: len(text) for section, text in split(body).items()} == SECTION_ROOM

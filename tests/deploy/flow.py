@@ -10,8 +10,7 @@ from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.commands.deploy_run import Deployer, DeployOptions
 from consdb_actions.config import DEFAULT_CONFIG
-from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.deploy.tags import read_tag
+from consdb_actions.deploy.model import DeployPolicy, read_tag
 from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.report.deploy import DeploymentReport
 from tests.support.github import GitHubDouble, TestClock

@@ -21,9 +21,8 @@ from consdb_actions.deploy.drift import (
     waiver_trailer,
     waivers,
 )
-from consdb_actions.deploy.model import DeployPolicy, slots
+from consdb_actions.deploy.model import DeployPolicy, read_tag, slots
 from consdb_actions.deploy.plan import candidates
-from consdb_actions.deploy.tags import read_tag
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of
 
 TODAY = date(2026, 6, 30)

@@ -14,11 +14,13 @@ from consdb_actions.deploy.model import (
     DeployPolicy,
     DeployRequest,
     Stage,
+    TagKind,
+    check_tag,
     datalink_tag,
+    read_tag,
     short_names,
 )
 from consdb_actions.deploy.plan import make_plan, with_found
-from consdb_actions.deploy.tags import TagKind, check_tag, read_tag
 from consdb_actions.errors import InputError
 from tests.support.configuration import section
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS
-from consdb_actions.approval.comment import MARKER
+from consdb_actions.approval.plan import MARKER
 from tests.e2e.test_migrate import LABEL, tree
 from tests.e2e.workflows import ROOT, TARGET, Run, Workflows, pull_event
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.comment import MARKER
+from consdb_actions.approval.plan import MARKER
 from tests.e2e.workflows import (
     APP_KEY,
     APP_LOGIN,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.comment import MARKER, Part, split
+from consdb_actions.approval.plan import MARKER, Part, split
 from tests.e2e.test_migrate import ONE, Change
 from tests.e2e.workflows import APP_JWT, APP_LOGIN, Run, Workflows, pull_event
 from tests.support.approvals import REPOSITORY, Scene

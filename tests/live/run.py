@@ -16,7 +16,7 @@ from consdb_actions.adapters.github.client import DEFAULT_API, quoted_path
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.proposals import Proposals
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.approval.comment import MARKER
+from consdb_actions.approval.plan import MARKER
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.proposal import Proposal
 from consdb_actions.report.markdown import escape, table

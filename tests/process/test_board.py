@@ -19,8 +19,8 @@ from consdb_actions.process.board import (
     releases_of_facts,
 )
 from consdb_actions.process.facts import FactSource, ProcessFacts, SourceFailure
+from consdb_actions.process.plan import StepStatus, progress_of
 from consdb_actions.process.policy import DEFAULT_POLICY
-from consdb_actions.process.states import StepStatus, progress_of
 from consdb_actions.report.process import render_comment
 from tests.support.board_scene import NOW, REPOSITORY, board, environments, facts, renamed
 from tests.support.process_facts import at, facts_at, push, remembered, say

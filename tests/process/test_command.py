@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.comment import MARKER
+from consdb_actions.approval.plan import MARKER
 from consdb_actions.process.plan import ProcessReport
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN
 from tests.support.github import Fault, GitHubDouble, Kind, World

@@ -11,20 +11,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.approval.facts import Team
+from consdb_actions.approval.plan import SECTION_ROOM, Part
 from consdb_actions.migration.duplicates import ColumnRelation
-from consdb_actions.process.comment_commands import read_answers
+from consdb_actions.process.comment_commands import FINISHED, read_answers, recall
 from consdb_actions.process.facts import (
     FactSource,
     ProcessFacts,
     SchemaChange,
     SourceFailure,
 )
-from consdb_actions.process.memory import FINISHED, recall
-from consdb_actions.process.plan import CONTEXT, ProcessReport, make_plan, requests_of
+from consdb_actions.process.plan import CONTEXT, ProcessReport, make_plan, progress_of, requests_of
 from consdb_actions.process.sites import Checklist
-from consdb_actions.process.states import progress_of
 from consdb_actions.report.process import ANSWERS, render_comment, render_text
 from consdb_actions.schema.sources import DataSource, TableSource
 from tests.support.configuration import through_json
@@ -186,7 +184,7 @@ def test_what_people_want_of_the_next_migration() -> None:
 def test_a_crowd_of_answers_leaves_room_for_the_comment() -> None:
     texts = ["\n".join(f"/consdb take head t{n}.{'x' * 60}{i}" for i in range(20)) for n in range(60)]
     known = facts_at("opened", *(say("carl", text, 1, number=n) for n, text in enumerate(texts, 1)))
-    assert len(comment(known)) <= ROOM[Part.PROCESS]
+    assert len(comment(known)) <= SECTION_ROOM[Part.PROCESS]
     kept = read_answers(comment(known))
     assert len(kept) > 60
     assert kept[-1].startswith("take head t59.")
@@ -273,7 +271,7 @@ def test_a_comment_that_would_be_too_long_leaves_whole_parts_out() -> None:
         "generated", *(say("carl", f"/consdb done bts {'x' * 290}", 1, number=n) for n in range(400))
     )
     text = comment(known)
-    assert len(text) <= ROOM[Part.PROCESS]
+    assert len(text) <= SECTION_ROOM[Part.PROCESS]
     assert "parts were omitted" in text
 
 

@@ -11,8 +11,7 @@ from consdb_actions.adapters.github import GitHubError
 from consdb_actions.approval.facts import Account
 from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.process.facts import PullLink
-from consdb_actions.process.plan import requests_of
-from consdb_actions.process.states import StepStatus
+from consdb_actions.process.plan import StepStatus, requests_of
 from consdb_actions.publication.source import Marker
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY

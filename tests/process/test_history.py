@@ -8,8 +8,8 @@ import pytest
 
 from consdb_actions.adapters.typed_files import load_facts
 from consdb_actions.process.facts import ProcessFacts
-from consdb_actions.process.states import Progress, StepStatus, progress_of
-from consdb_actions.process.steps import BY_ID, MERGE, Route
+from consdb_actions.process.plan import Progress, StepStatus, progress_of
+from consdb_actions.process.policy import BY_ID, MERGE, Route
 
 HISTORY = Path(__file__).parents[1] / "data" / "process" / "history"
 

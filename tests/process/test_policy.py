@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.errors import InputError
-from consdb_actions.process.policy import DEFAULT_POLICY
-from consdb_actions.process.steps import BY_ID, STEPS
+from consdb_actions.process.policy import BY_ID, DEFAULT_POLICY, STEPS
 from tests.support.configuration import section
 
 

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.approval.comment import ROOM, Part
+from consdb_actions.approval.plan import SECTION_ROOM, Part
 from consdb_actions.forms import as_json
 from consdb_actions.process.facts import Comment, ProcessFacts
-from consdb_actions.process.plan import ProcessReport, make_plan, readiness
-from consdb_actions.process.states import progress_of
+from consdb_actions.process.plan import ProcessReport, make_plan, progress_of, readiness
 from consdb_actions.report.process import render_comment, render_text
 from tests.support.configuration import through_json
 from tests.support.process_facts import STAGES, at, facts_at, push, remembered, say
@@ -126,7 +125,7 @@ def test_p1_no_crowd_makes_us_forget_an_attestation(crowd: int) -> None:
     noise = tuple(say("mallory", "/consdb done bts", 3.2, number=20_000 + number) for number in range(crowd))
     known = facts_at("tested", *noise)
     body = shown(known)
-    assert len(body) <= ROOM[Part.PROCESS]
+    assert len(body) <= SECTION_ROOM[Part.PROCESS]
     later = remembered(replace(known, now=at(5)), body)
     assert progress_of(later).state("bts").by == "carl"
     assert make_plan(later, progress_of(later), shown(later)).reactions == ()

@@ -17,9 +17,8 @@ from consdb_actions.process.facts import (
     SchemaChange,
     SourceFailure,
 )
-from consdb_actions.process.plan import readiness
-from consdb_actions.process.states import Progress, StepStatus, progress_of, routes_of
-from consdb_actions.process.steps import BY_ID, MERGE, STEPS, Route, Scope
+from consdb_actions.process.plan import Progress, StepStatus, progress_of, readiness, routes_of
+from consdb_actions.process.policy import BY_ID, MERGE, STEPS, Route, Scope
 from consdb_actions.report.process import render_comment
 from tests.support.process_facts import (
     HEAD,

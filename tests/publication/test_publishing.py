@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import GitHubError, client
-from consdb_actions.approval.comment import MARKER
+from consdb_actions.approval.plan import MARKER
 from consdb_actions.cli import main
 from consdb_actions.commands.migrations_source import SourceReport
 from consdb_actions.errors import CheckFailed, InputError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github.client import ATTEMPTS
-from consdb_actions.approval.comment import MARKER
+from consdb_actions.approval.plan import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.trials import At, tried
 from tests.support.github.world import copied

@@ -19,7 +19,7 @@ from consdb_actions.adapters.github.migration_source import (
     read_source,
     read_stack,
 )
-from consdb_actions.approval.comment import MARKER, Part, join
+from consdb_actions.approval.plan import MARKER, Part, join
 from consdb_actions.cli import main
 from consdb_actions.process.comment_commands import write_answers
 from consdb_actions.publication.source import REGENERATE, Inputs, RequestedMigration, read_marker

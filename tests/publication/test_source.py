@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.adapters.github.events import asked, asked_of_event
-from consdb_actions.approval.comment import ROOM, Part, join, split
+from consdb_actions.approval.plan import SECTION_ROOM, Part, join, split
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import Operation
 from consdb_actions.proposal import PullSeen
@@ -264,7 +264,7 @@ def test_p2_a_long_migration_fits_into_its_section_and_keeps_its_marker(state: S
         run_url="https://github.com/lsst/sdm_schemas/actions/runs/1",
     )
     text = render_comment(publication)
-    assert len(text) <= ROOM[Part.MIGRATION]
+    assert len(text) <= SECTION_ROOM[Part.MIGRATION]
     assert read_marker(split(join({Part.MIGRATION: text}))[Part.MIGRATION]) == publication.marker
     assert "more parts did not fit" in text
     assert "actions/runs/1" in text

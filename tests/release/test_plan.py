@@ -8,8 +8,15 @@ from datetime import UTC, datetime
 import pytest
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.release.plan import CommitCheck, GitTag, ReleaseFacts, decide, last_release
-from consdb_actions.release.versions import CheckRules, ReleasePolicy
+from consdb_actions.release.versions import (
+    CheckRules,
+    CommitCheck,
+    GitTag,
+    ReleaseFacts,
+    ReleasePolicy,
+    decide,
+    last_release,
+)
 
 HEAD, OLD, OTHER = "a" * 40, "b" * 40, "c" * 40
 GREEN = (CommitCheck("test", "success", "success"), CommitCheck("lint", "success", "skipped"))

@@ -9,9 +9,8 @@ import cmarkgfm
 import pytest
 
 from consdb_actions.deploy.drift import find_drift, standings
-from consdb_actions.deploy.model import DeployPlan, DeployPolicy, DeployRequest
+from consdb_actions.deploy.model import DeployPlan, DeployPolicy, DeployRequest, read_tag
 from consdb_actions.deploy.plan import Holds, make_plan, replaced_by
-from consdb_actions.deploy.tags import read_tag
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
 from consdb_actions.report.deploy import changes_table, pull_body, pull_message, pull_title
 from consdb_actions.report.drift import render_markdown

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from consdb_actions.deploy.drift import ComponentTag, Since, TagDrift, find_drift
-from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.deploy.tags import read_tag
+from consdb_actions.deploy.model import DeployPolicy, read_tag
 from consdb_actions.process.board import (
     Board,
     ConsdbRelease,
@@ -24,7 +23,7 @@ from consdb_actions.process.facts import (
     SchemaChange,
     SourceFailure,
 )
-from consdb_actions.process.states import progress_of
+from consdb_actions.process.plan import progress_of
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
 from consdb_actions.report.process import render_comment
 from tests.support.process_facts import at, facts_at, migration, person, push, remembered, say

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from consdb_actions.approval.comment import Part, join
+from consdb_actions.approval.plan import Part, join
 from tests.support.approvals import CONFIG, LATISS, POLICY, schema_yaml
 from tests.support.github import World
 from tests.support.github.things import BOT

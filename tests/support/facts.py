@@ -15,13 +15,13 @@ from consdb_actions.approval.facts import (
     Contributor,
     EventKind,
     FileChange,
+    Policy,
     PullRequest,
     Review,
     ReviewState,
     Team,
     TimelineEvent,
 )
-from consdb_actions.approval.policy import Policy
 from tests.support.configuration import section
 
 HEAD = "c" * 40

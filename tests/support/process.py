@@ -11,14 +11,12 @@ from typing import Any
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.process import ProcessReader
 from consdb_actions.adapters.github.pull_requests import PullPublisher
-from consdb_actions.approval.comment import MARKER
-from consdb_actions.approval.plan import PullPlan
+from consdb_actions.approval.plan import MARKER, PullPlan
 from consdb_actions.commands.process import process_flow
 from consdb_actions.commands.pull_requests import sync_pull
 from consdb_actions.deploy.model import values_file
 from consdb_actions.process.facts import ProcessFacts
-from consdb_actions.process.plan import CommentRequests, requests_of
-from consdb_actions.process.states import Progress
+from consdb_actions.process.plan import CommentRequests, Progress, requests_of
 from consdb_actions.publication.source import Marker
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World

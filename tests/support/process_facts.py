@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from consdb_actions.approval.comment import Part, join
 from consdb_actions.approval.facts import Account, CommitChange, FileChange, MarkedComment, PullRequest
+from consdb_actions.approval.plan import Part, join
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.facts import (
     Approvals,

@@ -13,19 +13,21 @@ from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted_path
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_config, read_file
 from consdb_actions.adapters.github.pull_requests import read_sections
-from consdb_actions.approval.comment import Part
+from consdb_actions.approval.plan import Part
 from consdb_actions.config import Config
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.proposal import PullSeen
-from consdb_actions.publication.outdated import (
+from consdb_actions.publication.plan import (
+    WITHDRAWN,
+    Present,
     RequestedChange,
     Stack,
+    TargetPull,
     newest_revision,
     reason_to_regenerate,
     stack_of,
 )
-from consdb_actions.publication.plan import WITHDRAWN, Present, TargetPull
 from consdb_actions.publication.result import TargetSection
 from consdb_actions.publication.source import (
     Inputs,

@@ -13,14 +13,14 @@ from consdb_actions.adapters.github.contents import changes_at
 from consdb_actions.adapters.github.process_facts import ConsdbReader, PhalanxReader
 from consdb_actions.adapters.github.pull_requests import PullReader, read_comments
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.approval.comment import MARKER, Part, own_sections
 from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
 from consdb_actions.approval.facts import Account, ApprovalFacts, Team
+from consdb_actions.approval.plan import MARKER, Part, own_sections
 from consdb_actions.config import Config
-from consdb_actions.deploy.tags import TagKind, read_tag
+from consdb_actions.deploy.model import TagKind, read_tag
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import preview_schema
-from consdb_actions.process.comment_commands import mentions_commands
+from consdb_actions.process.comment_commands import FINISHED, mentions_commands, recall
 from consdb_actions.process.evidence import CONSDB, CONSDBTAP, ticket_image
 from consdb_actions.process.facts import (
     Approvals,
@@ -32,7 +32,6 @@ from consdb_actions.process.facts import (
     SchemaChange,
     SourceFailure,
 )
-from consdb_actions.process.memory import FINISHED, recall
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.schema.findings import ViewOf

@@ -18,19 +18,21 @@ from consdb_actions.approval.facts import PullRequest
 from consdb_actions.deploy.model import Values, slots, values_file
 from consdb_actions.deploy.values import parse_values
 from consdb_actions.errors import InputError
-from consdb_actions.process.efd import EfdCopy, EfdSource, efd_origin, plan_copy
 from consdb_actions.process.facts import (
     Deployment,
+    EfdCopy,
     EfdFile,
+    EfdSource,
     MigrationPull,
     PullLink,
     TaggedRelease,
     TagSetting,
+    efd_origin,
+    plan_copy,
 )
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.publication.source import read_marker
-from consdb_actions.release.plan import last_release
-from consdb_actions.release.versions import parse_version
+from consdb_actions.release.versions import last_release, parse_version
 
 _REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
 

@@ -12,14 +12,6 @@ from typing import Any
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, changes_at, read_config
-from consdb_actions.approval.comment import (
-    MARKER,
-    CommentPlan,
-    Part,
-    own_comments,
-    own_sections,
-    plan_comment,
-)
 from consdb_actions.approval.facts import (
     NOREPLY,
     Account,
@@ -30,11 +22,23 @@ from consdb_actions.approval.facts import (
     MarkedComment,
     PublishedStatus,
     ReviewState,
+    Role,
     Team,
     roles_of,
 )
-from consdb_actions.approval.plan import CONTEXT, PullPlan, ReactionPlan, StatusPlan, recall
-from consdb_actions.approval.policy import Role
+from consdb_actions.approval.plan import (
+    CONTEXT,
+    MARKER,
+    CommentPlan,
+    Part,
+    PullPlan,
+    ReactionPlan,
+    StatusPlan,
+    own_comments,
+    own_sections,
+    plan_comment,
+    recall,
+)
 from consdb_actions.config import CONFIG_PATH, Config
 from consdb_actions.errors import InputError
 

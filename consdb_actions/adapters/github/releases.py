@@ -12,15 +12,21 @@ from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, Objects, read_config
 from consdb_actions.config import Config
-from consdb_actions.deploy.model import DATALINK_FILE, DeployPlan
+from consdb_actions.deploy.model import DATALINK_FILE, DeployPlan, branch_tag
 from consdb_actions.deploy.plan import Holds, TicketImage, candidates, replaced_by
-from consdb_actions.deploy.tags import branch_tag
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.summary import read_revision
 from consdb_actions.process.board import ConsdbRelease, Releases
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
-from consdb_actions.release.plan import CheckState, CommitCheck, GitTag, ReleaseFacts, last_release
-from consdb_actions.release.versions import ReleasePolicy, parse_version
+from consdb_actions.release.versions import (
+    CheckState,
+    CommitCheck,
+    GitTag,
+    ReleaseFacts,
+    ReleasePolicy,
+    last_release,
+    parse_version,
+)
 
 _LATE = timedelta(days=7)  # How much the clock of who made a commit may differ from GitHub's
 
