@@ -34,7 +34,7 @@ from consdb_actions.publication.plan import Publication
 from consdb_actions.release.versions import NextVersion
 from consdb_actions.report.deploy import DeploymentReport
 from consdb_actions.report.preview import Preview
-from consdb_actions.report.process_efd import EfdReport
+from consdb_actions.report.publication import EfdReport
 from consdb_actions.report.release import ReleaseOutcome
 
 TARGET = Path(__file__).with_name("commands.md")

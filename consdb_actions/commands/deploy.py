@@ -216,13 +216,13 @@ def drift_command(
 
 def _show_drift(drift: TagDrift, output_format: str) -> None:
     from consdb_actions.forms import as_json
-    from consdb_actions.report import drift as report
+    from consdb_actions.report.deploy import render_drift_markdown, render_drift_text
 
     present(
         output_format,
-        lambda: report.render_text(drift, paint),
+        lambda: render_drift_text(drift, paint),
         lambda: as_json(drift),
-        report.render_markdown(drift),
+        render_drift_markdown(drift),
         {"findings": str(len(drift.findings)), "errors": str(len(drift.at_least(Severity.ERROR)))},
     )
 

@@ -630,8 +630,8 @@ def command(
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.terminal import paint, progress_display
-    from consdb_actions.report.apply import evidence as as_evidence
-    from consdb_actions.report.apply import render_comment, render_plan, render_result, where
+    from consdb_actions.report.runbook import evidence as as_evidence
+    from consdb_actions.report.runbook import render_comment, render_plan, render_result, where
 
     dry_run = dry_run or ahead
     check_targets([evidence] if evidence else [])

@@ -229,8 +229,7 @@ def command(
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.forms import as_json
-    from consdb_actions.report.board import render_html
-    from consdb_actions.report.board_text import render_markdown, render_text
+    from consdb_actions.report.board import render_html, render_markdown, render_text
 
     page, data = output / PAGE, output / DATA
     check_targets([page, data], own_folder=True)

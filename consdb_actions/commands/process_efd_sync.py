@@ -68,7 +68,7 @@ def command(
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.process.facts import branch_of
     from consdb_actions.proposal import Proposal, ProposalOutcome
-    from consdb_actions.report.process_efd import copy_body, copy_message, copy_title
+    from consdb_actions.report.publication import copy_body, copy_message, copy_title
 
     repository = repository_name(repo)
     given = load_config(config) if config is not None else None
@@ -135,14 +135,14 @@ def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
     from consdb_actions.forms import as_json
-    from consdb_actions.report.process_efd import EfdReport, render_markdown, render_text
+    from consdb_actions.report.publication import EfdReport, render_copy_markdown, render_copy_text
 
     report = EfdReport(source, copy, outcome, done)
     present(
         output_format,
-        lambda: render_text(report),
+        lambda: render_copy_text(report),
         lambda: as_json(report),
-        render_markdown(report),
+        render_copy_markdown(report),
         {"action": outcome.action, "number": str(outcome.number or ""), "url": outcome.url},
     )
     return 0

@@ -105,8 +105,11 @@ def command(
     from consdb_actions.forms import as_json
     from consdb_actions.process.runbook import make_runbook
     from consdb_actions.process.runbook_steps import read_runbook, unrestored_in
-    from consdb_actions.report.rehearsal import render_markdown, render_text
-    from consdb_actions.report.runbook import render_markdown as render_runbook
+    from consdb_actions.report.runbook import (
+        render_rehearsal_markdown,
+        render_rehearsal_text,
+        render_runbook_markdown,
+    )
 
     check_targets([report] if report else [])
     _, sites = load_sites(config)
@@ -123,7 +126,7 @@ def command(
     else:
         with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
             changes, _ = chosen_changes(tree, sites, sections, revisions, since, None, progress)
-        markdown = render_runbook(make_runbook(changes, sites, ticket="rehearsal"))
+        markdown = render_runbook_markdown(make_runbook(changes, sites, ticket="rehearsal"))
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
         result = rehearse(
             tree,
@@ -144,9 +147,9 @@ def command(
     if output_format == "json":
         click.echo(text, nl=False)
     elif output_format == "markdown":
-        click.echo(render_markdown(result), nl=False)
+        click.echo(render_rehearsal_markdown(result), nl=False)
     else:
-        text = runner.inert(render_text(result, paint))
+        text = runner.inert(render_rehearsal_text(result, paint))
         show(text, "\n".join(text.splitlines()[-2:]))
-    runner.summary(render_markdown(result))
+    runner.summary(render_rehearsal_markdown(result))
     return 0 if result.passed else 1

@@ -291,7 +291,7 @@ def command(
         from consdb_actions.adapters.runner import Runner
         from consdb_actions.adapters.tree import read_tree
         from consdb_actions.forms import as_json
-        from consdb_actions.report.runbook import render_markdown, render_text
+        from consdb_actions.report.runbook import render_runbook_markdown, render_runbook_text
 
         check_targets([output] if output else [])
         runner = Runner.from_environ(os.environ)
@@ -312,7 +312,7 @@ def command(
             ahead=ahead,
             progress=progress,
         )
-    markdown = render_markdown(runbook)
+    markdown = render_runbook_markdown(runbook)
     if output is not None:
         write_all({output: markdown}, overwrite=True)
     if output_format == "json":
@@ -321,5 +321,5 @@ def command(
         click.echo(runner.inert(markdown), nl=False)
     else:
         result = f"Written to {output}" if output else "Full text: --output FILE.md"
-        show(runner.inert(f"{render_text(runbook)}\n\n{result}"))
+        show(runner.inert(f"{render_runbook_text(runbook)}\n\n{result}"))
     return 1 if runbook.warnings else 0

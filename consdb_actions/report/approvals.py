@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
 
 from consdb_actions.approval.evaluate import (
     Decision,
@@ -17,7 +16,7 @@ from consdb_actions.approval.evaluate import (
 )
 from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.approval.plan import SECTION_ROOM, Part, remember
-from consdb_actions.report.markdown import bullets, code, details, escape, fit, table
+from consdb_actions.report.markdown import bullets, code, commit, details, escape, fit, person, table
 
 
 def render_text(facts: ApprovalFacts, decision: Decision) -> str:
@@ -84,8 +83,8 @@ def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
         blocks.append(_table(facts, decision))
         blocks.extend(_alerts(facts, decision))
     blocks.append(
-        f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
-        "This comment is updated automatically.</sub>"
+        f"<sub>For commit {commit(facts.html_url, facts.pull.head)}, by the policy in "
+        f"{escape(facts.policy_source)}. This comment is updated automatically.</sub>"
     )
     if decision.applicable:
         blocks += [_help(facts), _details(facts, decision)]
@@ -128,14 +127,11 @@ def _who(facts: ApprovalFacts, item: RoleVerdict) -> str:
 
 def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
     day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "on an unknown day"
-    text = (
-        f"{_person(facts, review.author.login)}, [{day}]({review.url})"
-        if review.url
-        else (f"{_person(facts, review.author.login)}, {day}")
-    )
+    when = f"[{day}]({review.url})" if review.url else day
+    text = f"{person(facts.html_url, review.author.login)}, {when}"
     if review.commit is None:
         return text
-    text += f", for {_commit(facts, review.commit)}"
+    text += f", for {commit(facts.html_url, review.commit)}"
     if review.kept:
         text += (
             f"; still valid after later pushes, which did not alter the change "
@@ -149,7 +145,7 @@ def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
 def _open(facts: ApprovalFacts, item: RoleVerdict) -> str:
     if item.outcome is RoleOutcome.APPROVED:
         return ""
-    able = ", ".join(_person(facts, login) for login in item.eligible[:NAMED])
+    able = ", ".join(person(facts.html_url, login) for login in item.eligible[:NAMED])
     able += f" and {len(item.eligible) - NAMED} more" if len(item.eligible) > NAMED else ""
     if item.outcome is RoleOutcome.BLOCKED:
         who = " and ".join(review.author.login for review in _of(item, ReviewEffect.BLOCKS)[:NAMED])
@@ -206,16 +202,6 @@ def _help(facts: ApprovalFacts) -> str:
 
 def _of(item: RoleVerdict, *standings: ReviewEffect) -> list[ReviewVerdict]:
     return [review for review in item.reviews if review.standing in standings]
-
-
-def _person(facts: ApprovalFacts, login: str) -> str:
-    """Render a person as a link; a mention would notify."""
-    server = facts.html_url.rsplit("/", 2)[0]
-    return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
-
-
-def _commit(facts: ApprovalFacts, sha: str) -> str:
-    return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
 
 
 def _compare(facts: ApprovalFacts, sha: str) -> str:

@@ -17,10 +17,12 @@ from consdb_actions.report.markdown import (
     COMMENT_LIMIT,
     bullets,
     code,
+    cut,
     details,
     escape,
     fence,
     fit,
+    plural,
     prose,
     table,
 )
@@ -55,8 +57,7 @@ def headline(outcome: RunOutcome) -> str:
             failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
             return f"Verification fails for {failed}. Nothing was written."
         case _:
-            noun = "revision" if len(outcome.changed) == 1 else "revisions"
-            written = f"{len(outcome.changed)} verified {noun}: {changed}."
+            written = f"{plural(len(outcome.changed), 'verified revision')}: {changed}."
             return written if outcome.written else f"{written} Dry run: nothing was written."
 
 
@@ -103,9 +104,9 @@ def _row(section: SectionOutcome) -> list[str]:
         version = f"{section.base_version} → {section.version}"
     words = [_STATUS[section.status]]
     if section.upgrade:
-        words.append(_count(len(section.upgrade)))
+        words.append(plural(len(section.upgrade), "operation"))
     if section.drift:
-        words.append(f"{_count(len(section.drift), 'element')} drifted")
+        words.append(f"{plural(len(section.drift), 'element')} drifted")
     checks = " ".join(_MARK[c.holds] for c in section.checks)
     # Two columns: they fit a phone.
     name = (
@@ -150,7 +151,7 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     if section.checks and not failed:
         body.append("**Checks**\n\n" + bullets(_held(c) for c in section.checks))
     if section.drift:
-        title = f"{escape(section.name)}: {_count(len(section.drift), 'element')} drifted, unchanged"
+        title = f"{escape(section.name)}: {plural(len(section.drift), 'element')} drifted, unchanged"
         rows = [
             [
                 code(d.element, in_table=True),
@@ -171,9 +172,7 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
 
 def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
     """List operations, one line each."""
-    lines = [prose(op.words) for op in operations]
-    more = len(lines) - most
-    return bullets([*lines[:most], f"and {more} more"] if more > 0 else lines)
+    return bullets(cut((prose(op.words) for op in operations), most))
 
 
 def _held(check: VerificationCheck) -> str:
@@ -197,7 +196,7 @@ def render_text(outcome: RunOutcome, root: Path) -> str:
     grid = Table(box=None, pad_edge=False, show_header=False)
     for section in outcome.sections:
         colour = colours.get(section.status, "dim")
-        count = _count(len(section.upgrade)) if section.upgrade else ""
+        count = plural(len(section.upgrade), "operation") if section.upgrade else ""
         checks = " ".join({True: "✓", False: "✗", None: "!"}[c.holds] for c in section.checks)
         grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, checks)
     with console.capture() as captured:
@@ -218,10 +217,6 @@ def render_text(outcome: RunOutcome, root: Path) -> str:
                 f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]"
             )
     return captured.get().rstrip("\n")
-
-
-def _count(number: int, noun: str = "operation") -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def render_checked(outcome: RunOutcome) -> str:
@@ -246,7 +241,7 @@ def _checked(outcome: RunOutcome) -> str:
         return f"Verification fails for {failed}."
     if not outcome.changed:
         return "Nothing to check: the database has the newest revision of every section."
-    return f"All checks pass for {_count(len(outcome.changed), 'revision')}."
+    return f"All checks pass for {plural(len(outcome.changed), 'revision')}."
 
 
 def _text_lines(section: SectionOutcome) -> Iterator[str]:
@@ -266,20 +261,20 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
             yield from (f"      {plain(o)}" for o in answer.options)
         yield from (f"    [dim]rejected: {plain(r)}[/]" for r in asked.rejected)
     yield from (f"  {plain(d)}" for d in (*section.decisions, *section.remembered))
-    yield from _first(section.upgrade)
+    yield from cut((f"  {plain(op.words)}" for op in section.upgrade), 40, "  [dim]and {} more[/]")
     yield from (f"  [red]data loss[/] {plain(words)}" for words in _lost(section, "upgrade"))
     yield from (f"  [dim]data loss[/] {plain(words)}" for words in _lost(section, "downgrade"))
     yield from (f"  [yellow]risk[/] {plain(r.about)}: {plain(r.words)}" for r in section.risks)
     yield from (f"  [dim]already in the database: {plain(p)}[/]" for p in section.present)
     yield from (f"  [dim]{plain(n)}[/]" for n in section.notes)
     if section.drift:
-        yield f"  [dim]{_count(len(section.drift), 'element')} drifted, unchanged:[/]"
-        for item in section.drift[:_DRIFT_LINES]:
+        yield f"  [dim]{plural(len(section.drift), 'element')} drifted, unchanged:[/]"
+        lines = []
+        for item in section.drift:
             since = f" (since {item.revision}, {item.message})" if item.revision else ""
             states = f"schema file {item.described}, database {item.current}"
-            yield f"    [dim]{plain(item.element)}: {plain(states + since)}[/]"
-        if len(section.drift) > _DRIFT_LINES:
-            yield f"    [dim]and {len(section.drift) - _DRIFT_LINES} more; --report lists all[/]"
+            lines.append(f"    [dim]{plain(item.element)}: {plain(states + since)}[/]")
+        yield from cut(lines, _DRIFT_LINES, "    [dim]and {} more; --report lists all[/]")
     for check in section.checks:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]![/]"}[check.holds]
         yield f"  {mark} {plain(check.words)}"
@@ -298,13 +293,3 @@ def _lost(section: SectionOutcome, direction: str) -> Iterator[str]:
             yield loss.words
     if added:
         yield f"on downgrade: {', '.join(added)}"
-
-
-def _first(operations: Iterable[Operation], most: int = 40) -> Iterator[str]:
-    from rich.markup import escape as plain
-
-    operations = list(operations)
-    for op in operations[:most]:
-        yield f"  {plain(op.words)}"
-    if len(operations) > most:
-        yield f"  [dim]and {len(operations) - most} more[/]"

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from consdb_actions.lint.finding import LintFinding, LintResult
 from consdb_actions.lint.rules import RULES
-from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
-
-Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
+from consdb_actions.report.markdown import (
+    Paint,
+    bullets,
+    code,
+    details,
+    escape,
+    fit,
+    plural,
+    printable,
+    prose,
+    table,
+    unpainted,
+)
 
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
 _ROWS = 40  # rows of a table in Markdown; the rest is counted
@@ -17,13 +27,9 @@ _LINES = 30
 
 def _count(result: LintResult) -> str:
     words = []
-    for severity, one, many in (
-        ("error", "error", "errors"),
-        ("warning", "warning", "warnings"),
-        ("info", "note", "notes"),
-    ):
+    for severity, noun in (("error", "error"), ("warning", "warning"), ("info", "note")):
         if number := result.count(severity):
-            words.append(f"{number} {one if number == 1 else many}")
+            words.append(plural(number, noun))
     if unjudged := sum(f.rule == "not-judged" for f in result.open):
         words.append(f"{unjudged} of them not judged")
     if result.acknowledged:
@@ -35,12 +41,11 @@ def _scope(result: LintResult) -> str:
     number, sections = len(result.revisions), len({r.section for r in result.revisions})
     if not number:
         return f"no revision to check ({result.selection})"
-    revisions = "1 revision" if number == 1 else f"{number} revisions"
     of = result.revisions[0].section if sections == 1 else f"{sections} sections"
-    return f"{revisions} of {of} ({result.selection})"
+    return f"{plural(number, 'revision')} of {of} ({result.selection})"
 
 
-def render_text(result: LintResult, prefix: str = "", paint: Paint = lambda text, _: text) -> str:
+def render_text(result: LintResult, prefix: str = "", paint: Paint = unpainted) -> str:
     """Render findings as ``file:line: severity rule: words``, then a remedy per rule."""
     lines = [printable(f"Lint of {_scope(result)}")]
     lines += [printable(f"Note: {note}") for note in result.notes]
@@ -52,8 +57,7 @@ def render_text(result: LintResult, prefix: str = "", paint: Paint = lambda text
     for finding in result.acknowledged:
         reason = f" (acknowledged: {finding.acknowledged})"
         lines.append(paint(printable(_line(finding, prefix) + reason), "dim"))
-    rules = [(rule, text) for rule, text in _remedies(result.open)]
-    if rules:
+    if rules := list(_remedies(result.open)):
         width = max(len(rule) for rule, _ in rules)
         lines += ["", "What to do"]
         lines += [printable(f"  {rule.ljust(width)}  {text}") for rule, text in rules]
@@ -93,10 +97,9 @@ def render_markdown(result: LintResult) -> str:
         parts.append(details("What to do", bullets(f"{code(r)} {prose(s)}" for r, s in _remedies(serious))))
     notes = [f for f in result.open if f.severity == "info"]
     if notes:
-        parts.append(details(f"{len(notes)} notes" if len(notes) > 1 else "1 note", _table(notes)))
+        parts.append(details(plural(len(notes), "note"), _table(notes)))
     if result.acknowledged:
-        count = len(result.acknowledged)
-        title = f"{count} acknowledged findings" if count > 1 else "1 acknowledged finding"
+        title = plural(len(result.acknowledged), "acknowledged finding")
         parts.append(details(title, _table(result.acknowledged)))
     return fit(parts, "_{count} more parts are in the log of the run._")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from urllib.parse import quote
 
 from consdb_actions.redaction import UNSEEN
 from consdb_actions.schema.delta import SchemaDelta, TableDelta
 from consdb_actions.schema.model import Column, Schema, Table
+
+Paint = Callable[[str, str], str]  # Colours a text: ``error``, ``warning``, ``ok``, ``name`` or ``dim``
 
 COMMENT_LIMIT = 65_536  # Maximum length of a GitHub comment or body in characters
 
@@ -33,6 +36,11 @@ _AFTER_RENDERING = re.compile(
 _REFERENCE = re.compile(r"\\#(?=\w)")
 
 _BACKQUOTED = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+
+
+def unpainted(text: str, _kind: str) -> str:
+    """Return a text without colour."""
+    return text
 
 
 def escape(text: str) -> str:
@@ -74,6 +82,28 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def printable(text: str) -> str:
     """Return a text as one line for a terminal, without control and direction characters."""
     return UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Return ``1 column`` or ``2 columns``."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
+def cut(items: Iterable[str], most: int, rest: str = "and {} more") -> list[str]:
+    """Return at most so many items, and how many others there are."""
+    found = list(items)
+    more = len(found) - most
+    return [*found[:most], rest.replace("{}", str(more))] if more > 0 else found
+
+
+def person(html_url: str, login: str) -> str:
+    """Return a link to a person; a mention would notify. `html_url` is that of a repository."""
+    return f"[{escape(login)}]({html_url.rsplit('/', 2)[0]}/{quote(login.removesuffix('[bot]'))})"
+
+
+def commit(html_url: str, sha: str) -> str:
+    """Return a link to a commit of a repository."""
+    return f"[{code(sha[:8])}]({html_url}/commit/{sha})"
 
 
 def bullets(items: Iterable[str]) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from consdb_actions.forms import Public
 from consdb_actions.migration.preview import SchemaPreview
 from consdb_actions.report.markdown import (
+    Paint,
     bullets,
     code,
+    cut,
     details,
     er_diagram,
     escape,
     fence,
     fit,
+    plural,
     printable,
     prose,
     table,
+    unpainted,
 )
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.version import Status, VersionVerdict
@@ -79,11 +83,6 @@ class Preview(Public):
         return sum(schema.questions for schema in self.schemas)
 
 
-def plural(count: int, word: str, many: str = "") -> str:
-    """Return ``1 column`` or ``2 columns``."""
-    return f"{count} {word if count == 1 else many or word + 's'}"
-
-
 def tally(errors: int, warnings: int, questions: int) -> str:
     """Count errors, warnings and questions as text; empty if there are none."""
     parts = [(errors, "error"), (questions, "open question"), (warnings, "warning")]
@@ -115,13 +114,9 @@ def size(preview: SchemaPreview) -> str:
     ]
     if parts:
         return ", ".join(parts)
-    return (
-        ("descriptions only")
-        if preview.statements
-        else "version only"
-        if delta.version
-        else "no relevant change"
-    )
+    if preview.statements:
+        return "descriptions only"
+    return "version only" if delta.version else "no relevant change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +187,7 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
             yield 1, _answers(question)
         sentences = [prose(sentence) for sentence in (*schema.decisions.sentences, *schema.decisions.notes)]
         if sentences:
-            folded = bullets(_cut(sentences, MAX_STATEMENTS, "more"))
+            folded = bullets(cut(sentences, MAX_STATEMENTS, "… and {} more"))
             yield (
                 2,
                 details(f"Renames, moves and losses ({len(sentences)})", folded, is_open=len(sentences) <= 5),
@@ -202,32 +197,26 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
         yield 1, "**Findings**\n\n" + bullets(items)
     if schema.sources:
         lines = [f"{code(item.table)}: {escape(str(item))}" for item in schema.sources]
-        yield 1, "**Data sources**\n\n" + bullets(_cut(lines, MAX_STATEMENTS, "more tables"))
+        yield 1, "**Data sources**\n\n" + bullets(cut(lines, MAX_STATEMENTS, "… and {} more tables"))
     also = [item for item in schema.relations if item.also_in]
     if also:
         lines = [
             f"{code(f'{item.table}.{item.column}')}: {', '.join(code(name) for name in item.also_in)}"
             for item in also
         ]
-        body = bullets(_cut(lines, MAX_STATEMENTS, "more columns"))
+        body = bullets(cut(lines, MAX_STATEMENTS, "… and {} more columns"))
         yield 4, details(f"New columns that joined tables already have ({len(also)})", body)
     if schema.statements:
         parts = []
         for name, statements in by_table(schema.statements):
             lines = [_markdown_statement(statement) for statement in statements]
             title = f"**{escape(name)}**\n\n" if name else ""
-            parts.append(title + bullets(_cut(lines, MAX_STATEMENTS, "more changes of this table")))
+            parts.append(title + bullets(cut(lines, MAX_STATEMENTS, "… and {} more changes of this table")))
         words = f"What changes ({len(schema.statements)})"
         yield 3, details(words, "\n\n".join(parts), is_open=len(schema.statements) <= _OPEN)
     picture = picture_of(schema)
     if picture:
         yield 4, details("Diagram of the affected tables", fence(picture, "mermaid"))
-
-
-def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
-    if len(items) <= limit:
-        return list(items)
-    return [*items[:limit], f"… and {len(items) - limit} {what}"]
 
 
 def by_table(statements: Sequence[DifferenceText]) -> list[tuple[str, list[DifferenceText]]]:
@@ -253,7 +242,7 @@ def _markdown_statement(statement: DifferenceText) -> str:
 
 def _proposals(question: MatchingQuestion) -> str:
     lines = [prose(proposal.describe()) for proposal in question.proposals]
-    body = bullets(_cut(lines, MAX_STATEMENTS, "more pairs"))
+    body = bullets(cut(lines, MAX_STATEMENTS, "… and {} more pairs"))
     return body if len(lines) <= _FEW else details(f"{len(lines)} pairs", body)
 
 
@@ -284,12 +273,10 @@ def _markdown_group(group: Group) -> str:
     return f"{icon} {prose(group.first.message)}{where}. _{prose(group.first.remedy)}_ ({group.first.rule})"
 
 
-Paint = Callable[[str, str], str]  # Colours a text: ``error``, ``warning``, ``ok``, ``name`` or ``dim``
-
 _Line = tuple[str, str]  # Text and its colour; empty for none
 
 
-def render_text(preview: Preview, paint: Paint = lambda text, _: text) -> str:
+def render_text(preview: Preview, paint: Paint = unpainted) -> str:
     """Render a preview, without control characters of the schemas."""
     return "\n".join(
         paint(printable(text), kind) if kind else printable(text) for text, kind in _lines(preview)
@@ -351,8 +338,7 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
 
 
 def _some(lines: list[str]) -> Iterator[_Line]:
-    for line in lines[:MAX_STATEMENTS]:
-        yield line, ""
+    yield from ((line, "") for line in lines[:MAX_STATEMENTS])
     if len(lines) > MAX_STATEMENTS:
         yield f"    … and {len(lines) - MAX_STATEMENTS} more (--format json lists all)", "dim"
 

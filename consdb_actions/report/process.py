@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import quote
 
 from consdb_actions.approval.plan import SECTION_ROOM, Part
 from consdb_actions.process.comment_commands import (
@@ -22,9 +21,12 @@ from consdb_actions.process.plan import Progress, StepState, StepStatus, readine
 from consdb_actions.report.markdown import (
     bullets,
     code,
+    commit,
+    cut,
     details,
     escape,
     fit,
+    person,
     printable,
     prose,
     table,
@@ -86,15 +88,6 @@ SIGNS = {
     StepStatus.UNKNOWN: "❔",
 }
 
-_WORDS = {
-    StepStatus.DONE: "done",
-    StepStatus.NEXT: "next",
-    StepStatus.WAITING: "waiting",
-    StepStatus.STALE: "stale",
-    StepStatus.OUT_OF_ORDER: "out of order",
-    StepStatus.UNKNOWN: "unknown",
-}
-
 
 def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     """Render the section of the comment; equal facts give equal text."""
@@ -109,8 +102,8 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
         blocks += _review(facts)
     blocks += _answers(facts, progress)
     blocks.append(
-        f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
-        "This comment is updated automatically.</sub>"
+        f"<sub>For commit {commit(facts.html_url, facts.pull.head)}, by the policy in "
+        f"{escape(facts.policy_source)}. This comment is updated automatically.</sub>"
     )
     blocks.append(_help(progress))
     if progress.applicable:
@@ -168,7 +161,7 @@ def _table(facts: ProcessFacts, progress: Progress) -> str:
     rows = [
         (
             f"{SIGNS[item.standing]} {escape(item.step.title)}<br>"
-            f"<sub>{_WORDS[item.standing]}, {escape(item.owner)}</sub>",
+            f"<sub>{item.standing}, {escape(item.owner)}</sub>",
             _shown(facts, item),
         )
         for item in progress.steps
@@ -192,8 +185,8 @@ def _shown(facts: ProcessFacts, item: StepState) -> str:
     if item.evidence:
         parts.append(", ".join(_link(evidence) for evidence in item.evidence))
     if item.at is not None:
-        by = f" by {_person(facts, item.by)}" if item.by else ""
-        about = f" for {_commit(facts, item.commit)}" if item.commit else ""
+        by = f" by {person(facts.html_url, item.by)}" if item.by else ""
+        about = f" for {commit(facts.html_url, item.commit)}" if item.commit else ""
         parts.append(f"{_day(item.at)}{by}{about}")
     if item.words:
         parts.append(prose(item.words))
@@ -211,9 +204,7 @@ def _alerts(progress: Progress) -> list[str]:
 
 def _meaning(change: SchemaChange) -> str:
     objections = bullets([f"{OBJECTIONS[severity]} {prose(text)}" for severity, text in change.findings])
-    lines = [prose(text) for text in change.meaning[:CHANGES]]
-    if more := len(change.meaning) - CHANGES:
-        lines += [f"and {more} more"] if more > 0 else []
+    lines = cut(map(prose, change.meaning), CHANGES)
     count = len(change.meaning)
     title = f"What changes in {escape(change.schema)} ({count})"
     folded = details(title, bullets(lines), is_open=count <= UNFOLDED)
@@ -266,10 +257,9 @@ def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
 
 
 def _heard(facts: ProcessFacts, item: CommentCommand) -> str:
-    day = f"{item.comment.created_at:%Y-%m-%d}"
-    when = f"[{day}]({item.comment.url})" if item.comment.url else day
+    when = _link(Evidence(f"{item.comment.created_at:%Y-%m-%d}", item.comment.url))
     text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"
-    return f"{_person(facts, item.actor.login)}, {when}, {code(text)}"
+    return f"{person(facts.html_url, item.actor.login)}, {when}, {code(text)}"
 
 
 def _help(progress: Progress) -> str:
@@ -340,14 +330,13 @@ def _attestations(facts: ProcessFacts, progress: Progress) -> str:
         if item.outcome is not CommandOutcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
             continue
         sha = item.binding.sha if item.binding is not None else ""
+        when = f"{item.comment.created_at:%Y-%m-%d %H:%M}"
         rows.append(
             (
-                f"[{item.comment.created_at:%Y-%m-%d %H:%M}]({item.comment.url})"
-                if item.comment.url
-                else f"{item.comment.created_at:%Y-%m-%d %H:%M}",
-                _person(facts, item.actor.login),
+                _link(Evidence(when, item.comment.url)),
+                person(facts.html_url, item.actor.login),
                 f"{item.said.verb} {item.step}",
-                _commit(facts, sha) if sha else "",
+                commit(facts.html_url, sha) if sha else "",
                 escape(item.said.note),
             )
         )
@@ -357,23 +346,13 @@ def _attestations(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _owner(facts: ProcessFacts, item: StepState) -> str:
-    people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
+    people = ", ".join(person(facts.html_url, login) for login in item.people[:NAMED])
     people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
     return f"**{escape(item.owner)}**" + (f" ({people})" if people else "")
 
 
 def _link(evidence: Evidence) -> str:
     return f"[{escape(evidence.text)}]({evidence.url})" if evidence.url else escape(evidence.text)
-
-
-def _person(facts: ProcessFacts, login: str) -> str:
-    """Render a person as a link; a mention would notify."""
-    server = facts.html_url.rsplit("/", 2)[0]
-    return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
-
-
-def _commit(facts: ProcessFacts, sha: str) -> str:
-    return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
 
 
 def _day(moment: datetime | None) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from consdb_actions.forms import Public
 from consdb_actions.release.notes import MergedPull, ReleasedMigration, ReleaseNotes
 from consdb_actions.release.versions import NextVersion, TagPlan
-from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose
+from consdb_actions.report.markdown import bullets, code, cut, details, escape, fit, plural, printable, prose
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,13 @@ def extent(notes: ReleaseNotes) -> str:
     if contents.previous is None:
         return "the first release with a calendar version"
     parts = [
-        _count(len(contents.migrations), "migration"),
-        _count(len(contents.pulls), "pull request"),
-        _count(len(notes.tickets), "ticket"),
-        _count(contents.commits, "commit"),
+        (len(contents.migrations), "migration"),
+        (len(contents.pulls), "pull request"),
+        (len(notes.tickets), "ticket"),
+        (contents.commits, "commit"),
     ]
-    return f"{', '.join(parts)} since {contents.previous}"
+    counts = ", ".join(plural(*part) if part[0] else f"no {part[1]}s" for part in parts)
+    return f"{counts} since {contents.previous}"
 
 
 def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
@@ -115,10 +116,12 @@ def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
     blocks = [f"{name} {tag}", _sentence(extent(notes))]
     if notes.sections:
         lines = [f"  {printable(migration.section)}: {_titled(migration)}" for migration in notes.migrations]
-        blocks.append("\n".join(["Migrations:", *_first(lines)]))
+        blocks.append("\n".join(["Migrations:", *cut(lines, _LINES, "  and {} more")]))
     if notes.contents.changed:
         lines = [f"  {printable(path)} ({how})" for path, how in notes.contents.changed]
-        blocks.append("\n".join(["Changed migrations of earlier releases:", *_first(lines)]))
+        blocks.append(
+            "\n".join(["Changed migrations of earlier releases:", *cut(lines, _LINES, "  and {} more")])
+        )
     if notes.tickets:
         tickets = textwrap.fill(
             f"Tickets: {', '.join(map(printable, notes.tickets))}", 72, subsequent_indent="  "
@@ -131,7 +134,7 @@ def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
     ]
     pulls += [f"  #{pull.number} {printable(pull.title)}" for pull in notes.others]
     if pulls:
-        blocks.append("\n".join(["Pull requests:", *_first(pulls)]))
+        blocks.append("\n".join(["Pull requests:", *cut(pulls, _LINES, "  and {} more")]))
     return "\n\n".join([*blocks, mark]) + "\n"
 
 
@@ -144,11 +147,11 @@ def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...
         blocks += _migrations(notes)
     if notes.topics:
         lines = [f"**{escape(topic.name)}**: {_pulls(topic.pulls)}" for topic in notes.topics]
-        blocks.append(f"### Tickets\n\n{bullets(_first(lines, ''))}")
+        blocks.append(f"### Tickets\n\n{bullets(cut(lines, _LINES))}")
     if notes.others:
         title = "Pull requests without a ticket" if notes.topics else "Pull requests"
         lines = [_pulls((pull,)) for pull in notes.others]
-        blocks.append(f"### {title}\n\n{bullets(_first(lines, ''))}")
+        blocks.append(f"### {title}\n\n{bullets(cut(lines, _LINES))}")
     if images:
         blocks.append("### Images\n\n" + bullets(code(f"{image}:{tag}") for image in images))
     if previous is not None:
@@ -193,16 +196,6 @@ def _pulls(pulls: tuple[MergedPull, ...]) -> str:
 def _titled(migration: ReleasedMigration) -> str:
     title = printable(migration.title or migration.path)
     return f"{title} ({printable(migration.revision)})" if migration.revision else title
-
-
-def _first(lines: list[str], indent: str = "  ") -> list[str]:
-    if len(lines) <= _LINES:
-        return lines
-    return [*lines[:_LINES], f"{indent}and {len(lines) - _LINES} more"]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _sentence(words: str) -> str:

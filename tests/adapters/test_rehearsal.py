@@ -24,8 +24,11 @@ from consdb_actions.process.runbook_steps import (
     unrestored_in,
 )
 from consdb_actions.process.sites import DEFAULT_SITES
-from consdb_actions.report.rehearsal import render_markdown, render_text
-from consdb_actions.report.runbook import render_markdown as render_runbook
+from consdb_actions.report.runbook import (
+    render_rehearsal_markdown,
+    render_rehearsal_text,
+    render_runbook_markdown,
+)
 from tests.support.reports import checked
 from tests.support.trees import BEFORE, SiteTree
 
@@ -84,7 +87,7 @@ def blocks_of(made: SiteTree, server: ScratchServer) -> tuple[PlacedBlock, ...]:
     with tree.importable():
         section = tree.section("latiss")
         change = read_change(tree, section, BEFORE, resolve(section, "head"), server)
-    return read_runbook(render_runbook(make_runbook([change], DEFAULT_SITES, ticket="DM-1")))
+    return read_runbook(render_runbook_markdown(make_runbook([change], DEFAULT_SITES, ticket="DM-1")))
 
 
 def without(placed: Sequence[PlacedBlock], *steps: str) -> list[PlacedBlock]:
@@ -120,8 +123,8 @@ def test_p4_a_runbook_is_carried_out(server: ScratchServer, tmp_path: Path) -> N
     assert result.written["cdb_latiss.exposure"] > result.written["cdb_latiss.quicklook"]
     assert any("all" in f.words and "rows in 4 tables" in f.words for f in result.acts[0].findings)
     checked(result)
-    assert "The runbook works." in render_text(result)
-    assert render_markdown(result).startswith("### Rehearsal: ✅ The runbook works")
+    assert "The runbook works." in render_rehearsal_text(result)
+    assert render_rehearsal_markdown(result).startswith("### Rehearsal: ✅ The runbook works")
 
 
 @pytest.mark.slow
@@ -154,7 +157,7 @@ def test_p4_what_a_downgrade_does_not_restore_is_a_warning_if_the_runbook_has_it
     tree = made.tree()
     (change,), _ = chosen_changes(tree, DEFAULT_SITES, [f"latiss:{BEFORE}..head"], (), None)
     assert change.unrestored == ("exposure.columns.note.comment",)
-    markdown = render_runbook(make_runbook([change], DEFAULT_SITES, ticket="DM-1"))
+    markdown = render_runbook_markdown(make_runbook([change], DEFAULT_SITES, ticket="DM-1"))
     assert unrestored_in(markdown) == set(change.unrestored)
     known = unrestored_in(markdown) if warned else ()
     acts = ("migrate", "back")
@@ -162,7 +165,7 @@ def test_p4_what_a_downgrade_does_not_restore_is_a_warning_if_the_runbook_has_it
     assert result.passed == warned
     (finding,) = [f for f in result.acts[-1].findings if "note.comment" in str(f.details)]
     assert (finding.holds, finding.warning) == (warned, warned)
-    assert ("⚠️" in render_markdown(result)) == warned
+    assert ("⚠️" in render_rehearsal_markdown(result)) == warned
 
 
 @pytest.mark.slow
@@ -242,7 +245,7 @@ def test_p4_another_order_fails(server: ScratchServer, tmp_path: Path, what: str
     result = rehearse(made.tree(), DEFAULT_SITES, placed, acts=("migrate",), by_hand=True, patience=12)
     assert not result.passed
     assert any(re.search(words, reason) for reason in why_not(result)), why_not(result)
-    assert "❌" in render_markdown(result)
+    assert "❌" in render_rehearsal_markdown(result)
 
 
 def test_a_runbook_that_upgrades_nothing() -> None:
@@ -264,5 +267,5 @@ def test_what_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_p4_a_row_that_was_refused_fails_a_rehearsal() -> None:
     made = Rehearsal(("latiss:a..b",), ("one", "two"), (), {"t": 9}, {"deadlock detected": 1}, 1.0, 0.4)
     assert not made.passed
-    assert "1 lost" in render_text(made)
-    assert "1 lost; longest wait of a writer 0.4 seconds" in render_markdown(made)
+    assert "1 lost" in render_rehearsal_text(made)
+    assert "1 lost; longest wait of a writer 0.4 seconds" in render_rehearsal_markdown(made)

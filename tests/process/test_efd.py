@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.process.facts import EfdCopy, EfdOrigin, EfdSource, efd_mark, efd_origin, plan_copy
 from consdb_actions.process.policy import DEFAULT_POLICY, Route
-from consdb_actions.report.process_efd import EfdReport, copy_body
+from consdb_actions.report.publication import EfdReport, copy_body
 from tests.support.approvals import REPOSITORY, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double, Run

@@ -23,7 +23,7 @@ from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 from consdb_actions.process.runbook_steps import Runbook, read_runbook, unrestored_in
 from consdb_actions.process.sites import DEFAULT_SITES
-from consdb_actions.report.runbook import render_markdown, render_text
+from consdb_actions.report.runbook import render_runbook_markdown, render_runbook_text
 from tests.support.configuration import section
 from tests.support.goldens import Golden
 from tests.support.lint import make_script
@@ -194,14 +194,14 @@ def test_p4_the_order_of_each_kind(kind: str) -> None:
     assert steps(found, "migrate") == wanted
     # What is written can be read back, block by block: a rehearsal carries out what people read.
     blocks = [block for _, step in found.steps() for block in step.blocks]
-    assert [placed.block for placed in read_runbook(render_markdown(found))] == blocks
+    assert [placed.block for placed in read_runbook(render_runbook_markdown(found))] == blocks
     assert len({step.id for _, step in found.steps()}) == len(list(found.steps()))
     checked(found)
     assert all(step.id.partition("-")[0] for _, step in found.steps())
 
 
 def lines_of(*changes: SectionChange) -> int:
-    return render_markdown(runbook(*changes, release="26.6.2")).count("\n")
+    return render_runbook_markdown(runbook(*changes, release="26.6.2")).count("\n")
 
 
 def test_p4_a_runbook_is_read_at_night() -> None:
@@ -213,7 +213,7 @@ def test_p4_a_runbook_is_read_at_night() -> None:
     for kind in KINDS:
         assert lines_of(kind_of(kind)) <= 620, kind
     made = runbook(kind_of("a column"))
-    assert render_markdown(made).index("## 1. ") < 6_000
+    assert render_runbook_markdown(made).index("## 1. ") < 6_000
     # A second section adds its commands and checks, and no steps.
     assert len(list(runbook(kind_of("a column"), kind_of("star trackers")).steps())) <= len(
         list(made.steps())
@@ -228,7 +228,9 @@ def test_p4_exact_commands_of_a_new_table() -> None:
     )
     assert "--section latiss:aaaa11111111..bbbb22222222" in sql(made, "summit-upgrade")
     assert "alembic -n latiss upgrade bbbb22222222" in sql(made, "usdf-upgrade")
-    assert "CONSDB_URL=postgresql://oods@postgresdb01.cp.lsst.org/exposurelog" in render_markdown(made)
+    assert "CONSDB_URL=postgresql://oods@postgresdb01.cp.lsst.org/exposurelog" in render_runbook_markdown(
+        made
+    )
     assert "lock_timeout=500ms -c statement_timeout=15min" in sql(made, "usdf-upgrade")
     assert "REFRESH PUBLICATION" in sql(made, "subscription-on")
     bodies = {text.title: text.body for text in made.texts}
@@ -241,14 +243,14 @@ def test_p4_exact_commands_of_a_new_table() -> None:
 
 
 def test_p4_nothing_that_is_not_touched() -> None:
-    markdown = render_markdown(runbook(kind_of("a column")))
+    markdown = render_runbook_markdown(runbook(kind_of("a column")))
     assert "PUBLICATION" not in markdown
     assert "IT ticket" not in markdown
     assert "truncate" not in markdown.lower()
     assert "exposure_flexdata" not in markdown
     for other in ("lsstcam", "startracker", "efd_"):
         assert other not in markdown
-    efd = render_markdown(runbook(kind_of("EFD")))
+    efd = render_runbook_markdown(runbook(kind_of("EFD")))
     for absent in (
         "SUBSCRIPTION",
         "replicauser",
@@ -352,8 +354,8 @@ def test_p4_several_sections_go_back_in_the_opposite_order() -> None:
 def test_p4_what_speaks_against_a_migration_is_said_first() -> None:
     other = runbook(change("latiss", ["ALTER TABLE {0}.exposure ADD at timestamp DEFAULT clock_timestamp()"]))
     assert "cdb_latiss.exposure.at (clock_timestamp)" in other.warnings[0]
-    assert render_markdown(other).index("⚠️") < render_markdown(other).index("## What changes")
-    assert "Warning: " in render_text(other)
+    assert render_runbook_markdown(other).index("⚠️") < render_runbook_markdown(other).index("## What changes")
+    assert "Warning: " in render_runbook_text(other)
     unknown = runbook(change("latiss", ["DO $$ BEGIN END $$"]))
     assert "may lack a step" in unknown.warnings[0]
 
@@ -362,8 +364,8 @@ def test_p4_a_downgrade_that_does_not_work_is_said_first() -> None:
     stuck = replace(kind_of("a column"), stuck="relation is missing", unrestored=("a_b.columns.c.default",))
     made = runbook(stuck)
     assert any("relation is missing" in words for words in made.warnings)
-    assert unrestored_in(render_markdown(made)) == {"a_b.columns.c.default"}
-    assert unrestored_in(render_markdown(runbook(kind_of("a drop")))) == set()
+    assert unrestored_in(render_runbook_markdown(made)) == {"a_b.columns.c.default"}
+    assert unrestored_in(render_runbook_markdown(runbook(kind_of("a drop")))) == set()
 
 
 def test_p4_the_configuration_is_used() -> None:
@@ -380,7 +382,7 @@ def test_p4_the_configuration_is_used() -> None:
         },
     )
     made = make_runbook([kind_of("a table"), kind_of("a drop")][:1], sites, ticket="DM-1")
-    markdown = render_markdown(made)
+    markdown = render_runbook_markdown(made)
     assert "postgresql://owner@db.example.org/consdb" in markdown
     assert "ALTER PUBLICATION pub ADD TABLE" in markdown
     assert "ALTER SUBSCRIPTION sub DISABLE;" in markdown
@@ -424,7 +426,7 @@ def test_nothing_to_apply_or_nowhere() -> None:
 def test_s4_s5_nothing_secret_and_nothing_alive() -> None:
     nasty = "a`b|c @everyone <!-- x -->\n```"
     made = change("latiss", ['ALTER TABLE {0}.exposure ADD "@all`` --><b>" int'])
-    markdown = render_markdown(runbook(made))
+    markdown = render_runbook_markdown(runbook(made))
     shown = re.sub(r"^(`{3,})[^\n]*\n.*?^\1$", "", markdown, flags=re.DOTALL | re.MULTILINE)
     shown = re.sub(r"<!-- (sql|sh|text) part=[\w =./-]+ -->", "", shown)
     assert "-->" not in shown
@@ -432,13 +434,13 @@ def test_s4_s5_nothing_secret_and_nothing_alive() -> None:
     assert "@all" not in re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", shown)
     assert "password" not in markdown.replace("Passwords come", "").replace("PGPASSWORD", "").lower()
     named = replace(made, forward=replace(made.forward, new_views=(Name("cdb_latiss", nasty),)))
-    read_runbook(render_markdown(runbook(named)))
+    read_runbook(render_runbook_markdown(runbook(named)))
 
 
 @pytest.mark.parametrize("kind", ["a table", "a key", "EFD, a rename"])
 def test_p4_goldens(kind: str, golden: Golden) -> None:
     made = runbook(kind_of(kind), release="26.6.2", when="on 2026-12-01 at 16:00 UTC")
-    golden(f"runbook/{kind.replace(', ', '-').replace(' ', '-').lower()}.md", render_markdown(made))
+    golden(f"runbook/{kind.replace(', ', '-').replace(' ', '-').lower()}.md", render_runbook_markdown(made))
 
 
 @pytest.mark.parametrize(
@@ -534,7 +536,7 @@ def test_the_configuration_fills_sessions_sources_and_checklists() -> None:
         },
     )
     made = make_runbook([kind_of("a column")], sites, ticket="DM-1")
-    markdown = render_markdown(made)
+    markdown = render_runbook_markdown(made)
     for words in (
         "uv tool install",
         "https://base.example.org/love",

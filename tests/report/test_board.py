@@ -16,12 +16,33 @@ from hypothesis import strategies as st
 from consdb_actions.forms import as_json
 from consdb_actions.process.board import Board, Environments, Releases, UnreadablePull, make_board
 from consdb_actions.process.facts import ProcessFacts
-from consdb_actions.report.board import DARK, LIGHT, POLICY, READ, page_environment, render_html, style_sheet
-from consdb_actions.report.board_text import render_markdown, render_text
+from consdb_actions.report.board import (
+    POLICY,
+    STYLE,
+    page_environment,
+    render_html,
+    render_markdown,
+    render_text,
+)
 from tests.support.board_scene import HOSTILE, NOW, REPOSITORY, board, environments, releases, renamed
 from tests.support.page import Node, parse
 from tests.support.process_facts import facts_at, say
 from tests.support.reports import checked
+
+LIGHT, DARK = (
+    dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part))
+    for part in STYLE.split("*, *::before")[0].split("@media")
+)
+
+# Which colours text has on which ground.
+READ = {
+    "page": ("text", "muted", "link"),
+    "sheet": ("text", "muted", "link", "good", "now", "warn", "bad"),
+    "now-wash": ("text", "muted", "link", "now"),
+    "warn-wash": ("text", "muted", "link", "warn"),
+    "bad-wash": ("text", "muted", "link", "bad"),
+    "quiet-wash": ("text", "muted", "link"),
+}
 
 PIECES = (
     *("<script>", "</title>", "</style>", "<!--", "-->", "]]>", "&", "&lt;", '"', "'", "`", "``", "\\"),
@@ -67,8 +88,8 @@ def test_s5_the_page_loads_nothing_and_runs_nothing(page: Node) -> None:
     assert attributes.isdisjoint({"src", "srcset", "style", "action", "background", "ping"})
     for node in page.all("a"):
         assert re.match(r"https://|#|board\.json$", node.attributes["href"] or ""), node.attributes
-    assert "url(" not in style_sheet()
-    assert "@import" not in style_sheet()
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
 
 
 def test_s5_the_page_forbids_what_it_does_not_need(page: Node) -> None:
@@ -257,7 +278,7 @@ def test_text_stands_out_from_its_ground(palette: dict[str, str], ground: str, i
 
 
 def test_the_style_uses_the_colours_that_are_looked_at() -> None:
-    style = style_sheet()
+    style = STYLE
     assert set(LIGHT) == set(DARK)
     used = set(re.findall(r"var\(--([a-z-]+)\)", style))
     assert used == set(LIGHT)
@@ -270,7 +291,7 @@ def test_the_style_uses_the_colours_that_are_looked_at() -> None:
 
 
 def test_the_reader_has_the_scheme_of_the_system_and_paper_is_light() -> None:
-    style = style_sheet()
+    style = STYLE
     assert f"--page: {LIGHT['page']}" in style.partition("@media")[0]
     assert "@media screen and (prefers-color-scheme: dark)" in style
 

@@ -12,8 +12,13 @@ from consdb_actions.deploy.drift import find_drift, standings
 from consdb_actions.deploy.model import DeployPlan, DeployPolicy, DeployRequest, read_tag
 from consdb_actions.deploy.plan import Holds, make_plan, replaced_by
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
-from consdb_actions.report.deploy import changes_table, pull_body, pull_message, pull_title
-from consdb_actions.report.drift import render_markdown
+from consdb_actions.report.deploy import (
+    changes_table,
+    pull_body,
+    pull_message,
+    pull_title,
+    render_drift_markdown,
+)
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of
 
 TODAY = date(2026, 6, 10)
@@ -142,7 +147,7 @@ def test_the_drift_report_is_one_page_of_markdown() -> None:
     files = files_of(summit=consdb_file("summit", "main"), usdfprod=consdb_file("usdfprod", "26.4.1"))
     seen = [s for app in ("consdb", "consdbtap") for s in standings(app, values_of(app, files), {})]
     html = cmarkgfm.github_flavored_markdown_to_html(
-        render_markdown(find_drift(DeployPolicy(), seen, TODAY, source="phalanx"))
+        render_drift_markdown(find_drift(DeployPolicy(), seen, TODAY, source="phalanx"))
     )
     assert html.count("<table>") == 4, "one for each application, one for what is wrong, one for notes"
     assert "❌" in html
