@@ -18,14 +18,16 @@ from consdb_actions.commands.options import LazyGroup
 from consdb_actions.errors import ConsdbActionsError, ExternalError
 
 GROUPS = {
-    "init": "Write the caller workflows of a repository.",
-    "doctor": "Check whether adoption is complete.",
-    "migrations": "Generate, check, preview and lint Alembic migrations.",
-    "approvals": "Show and publish who has approved a schema change.",
-    "release": "Name and tag releases.",
-    "deploy": "Deploy releases, and show what runs where.",
-    "process": "Show the steps of schema changes, and what to do next.",
+    "init": ("adoption:init", "Write the caller workflows of a repository."),
+    "doctor": ("adoption:doctor", "Check whether adoption is complete."),
+    "migrations": ("migrations:group", "Generate, check, preview and lint Alembic migrations."),
+    "approvals": ("approvals:group", "Show and publish who has approved a schema change."),
+    "release": ("release:group", "Name and tag releases."),
+    "deploy": ("deploy:group", "Deploy releases, and show what runs where."),
+    "process": ("process:group", "Show the steps of schema changes, and what to do next."),
 }
+
+_EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 ISSUES = "https://github.com/lsst-dm/consdb-actions/issues"
 
@@ -69,14 +71,7 @@ def _run(args: Sequence[str] | None) -> int:
     except ConsdbActionsError as error:
         return _expected(error)
     except OSError as error:
-        if error.errno not in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EIO,
-            errno.EMFILE,
-            errno.ENFILE,
-            errno.ENOMEM,
-        ):
+        if error.errno not in _EXHAUSTED:
             return _bug(error)
         return _expected(
             ExternalError(
@@ -92,7 +87,7 @@ def _run(args: Sequence[str] | None) -> int:
 
 def _expected(error: ConsdbActionsError) -> int:
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.report.errors import show_error
+    from consdb_actions.commands.terminal import show_error
 
     if error.__cause__ is not None:
         _trace()
@@ -102,7 +97,7 @@ def _expected(error: ConsdbActionsError) -> int:
 
 def _bug(error: Exception) -> int:
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.report.errors import show_bug
+    from consdb_actions.commands.terminal import show_bug
 
     _trace()
     show_bug(error, ISSUES, Runner.from_environ(os.environ))

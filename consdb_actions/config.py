@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from consdb_actions.approval.facts import Policy
 from consdb_actions.deploy.model import DeployPolicy
+from consdb_actions.errors import InputError
 from consdb_actions.forms import STRICT, Form, Name, WrongValueError, unique
 from consdb_actions.process.policy import ProcessPolicy, ProcessSection, make_policy
 from consdb_actions.process.sites import DEFAULT_SITES, Sites
@@ -199,6 +200,15 @@ class Config(ConfigFile):
         examples = [re.sub(r"\\d(?:\+|\{[\d,]+\})", "123", pattern) for pattern in self.ticket_patterns]
         plain = [example for example in examples if re.fullmatch(r"[\w -]+", example)]
         return " or ".join(plain) if plain else "those of tickets.patterns in the configuration"
+
+    def check_ticket(self, text: str) -> None:
+        """Refuse a text that is not the name of a ticket."""
+        if not self.is_ticket(text):
+            raise InputError(
+                f'"{text[:100]}" is not a ticket',
+                place="--ticket",
+                remedy=f"Tickets look like {self.ticket_examples}.",
+            )
 
     def grants_for(self, schema: str) -> dict[str, tuple[str, ...]]:
         """Return the privileges of each role in a schema, those of several rules joined."""

@@ -19,8 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from consdb_actions.approval.evaluate import ApprovalReport
 from consdb_actions.cli import cli
-from consdb_actions.commands.migrations_plan import SectionMatrix
-from consdb_actions.commands.migrations_source import SourceReport
+from consdb_actions.commands.migrations import SectionMatrix, SourceReport
 from consdb_actions.config import ConfigFile
 from consdb_actions.deploy.drift import TagDrift
 from consdb_actions.forms import json_schema

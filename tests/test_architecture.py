@@ -36,7 +36,7 @@ ARROWS = {
     "report": FREE | DOMAIN,
     "adapters": FREE | DOMAIN | {"config"},
     "commands": FREE | DOMAIN | {"config", "adapters", "report"},
-    "cli": {"errors", "commands", "adapters.runner", "report.errors"},
+    "cli": {"errors", "commands", "adapters.runner"},
     "__main__": {"cli", "errors"},
     "__init__": {"_version"},
     "_version": set[str](),

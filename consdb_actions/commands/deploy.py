@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date
 from pathlib import Path
@@ -12,22 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.commands.options import FILE, FOLDER, examples, format_option, option
+from consdb_actions.commands.options import (
+    FILE,
+    FOLDER,
+    examples,
+    format_option,
+    github_session,
+    moment_or_now,
+    option,
+    registry_option,
+    repository_name,
+    together,
+)
 from consdb_actions.commands.terminal import paint, present, progress_display
 from consdb_actions.deploy.drift import Severity
+from consdb_actions.deploy.model import APPS
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.commands.deploy_run import DeployOptions
+    from consdb_actions.commands.deployment import DeployOptions
     from consdb_actions.config import Config
-    from consdb_actions.deploy.drift import TagDrift
     from consdb_actions.deploy.model import DeployPolicy
     from consdb_actions.report.deploy import DeploymentReport
 
 _TICKET = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}-[0-9]{1,9}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-
-Command = Callable[..., Any]
 
 
 @click.group()
@@ -48,62 +55,53 @@ _repo = option(
 _now = option("--now", metavar="ISO", help="Time to use as now; only its day in UTC matters.")
 
 
-def _deployment(command: Command) -> Command:
-    from consdb_actions.deploy.model import APPS
-
-    options = (
-        _repo,
-        option("--app", type=click.Choice(APPS), default="consdb", show_default=True, help="Application."),
-        option("--stage", metavar="NAME", help="Stage: all of its environments that have the application."),
-        option(
-            "--env",
-            "environments",
-            multiple=True,
-            metavar="NAME",
-            help="Environment, in place of a whole stage; may be repeated, within one stage.",
-        ),
-        option(
-            "--component",
-            "components",
-            multiple=True,
-            metavar="NAME",
-            help="hinfo, hinfo.INSTRUMENT, pq, tap-schema or datalink; may be repeated. All by default.",
-        ),
-        option(
-            "--tag", metavar="TAG", help="Tag to deploy: a release, or a branch such as tickets-DM-12345."
-        ),
-        option("--ticket", metavar="KEY", help="Ticket of the pull request, such as DM-12345."),
-        option(
-            "--repin",
-            is_flag=True,
-            help="For consdbtap: replace a ticket image by the first weekly tag of sdm_schemas that "
-            "contains the ticket's merge, with its datalink snippets. Tag and ticket follow from the "
-            "image; "
-            "without --stage and --env, it is the first stage that has one.",
-        ),
-        option(
-            "--waive-until",
-            metavar="DATE",
-            help="Last day on which a tag that is not a release may stay where only releases run.",
-        ),
-        option(
-            "--force-order",
-            is_flag=True,
-            help="Skip unfinished stages; recorded in the pull request.",
-        ),
-        option(
-            "--reopen",
-            is_flag=True,
-            help="Open a new pull request although the last one was closed without merging.",
-        ),
-        option("--registry-url", metavar="URL", help="Registry to use for all images, instead of their own."),
-        _now,
-        _config,
-        format_option(),
-    )
-    for add in reversed(options):
-        command = add(command)
-    return command
+_deployment = together(
+    _repo,
+    option("--app", type=click.Choice(APPS), default="consdb", show_default=True, help="Application."),
+    option("--stage", metavar="NAME", help="Stage: all of its environments that have the application."),
+    option(
+        "--env",
+        "environments",
+        multiple=True,
+        metavar="NAME",
+        help="Environment, in place of a whole stage; may be repeated, within one stage.",
+    ),
+    option(
+        "--component",
+        "components",
+        multiple=True,
+        metavar="NAME",
+        help="hinfo, hinfo.INSTRUMENT, pq, tap-schema or datalink; may be repeated. All by default.",
+    ),
+    option("--tag", metavar="TAG", help="Tag to deploy: a release, or a branch such as tickets-DM-12345."),
+    option("--ticket", metavar="KEY", help="Ticket of the pull request, such as DM-12345."),
+    option(
+        "--repin",
+        is_flag=True,
+        help="For consdbtap: replace a ticket image by the first weekly tag of sdm_schemas that "
+        "contains the ticket's merge, with its datalink snippets. Tag and ticket follow from the "
+        "image; without --stage and --env, it is the first stage that has one.",
+    ),
+    option(
+        "--waive-until",
+        metavar="DATE",
+        help="Last day on which a tag that is not a release may stay where only releases run.",
+    ),
+    option(
+        "--force-order",
+        is_flag=True,
+        help="Skip unfinished stages; recorded in the pull request.",
+    ),
+    option(
+        "--reopen",
+        is_flag=True,
+        help="Open a new pull request although the last one was closed without merging.",
+    ),
+    registry_option,
+    _now,
+    _config,
+    format_option(),
+)
 
 
 _phalanx = option(
@@ -191,9 +189,8 @@ def drift_command(
     are left out.
     """
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.runner import Runner
-    from consdb_actions.commands.connection import github_session, moment_or_now
-    from consdb_actions.commands.deploy_run import look, newest_release
+    from consdb_actions.commands.deployment import look, newest_release
+    from consdb_actions.report.deploy import render_drift_markdown, render_drift_text
 
     if (phalanx is None) == (repo is None):
         raise InputError(
@@ -203,35 +200,26 @@ def drift_command(
     policy = _policy(load_config(config), repo)
     today = moment_or_now(now).astimezone(UTC).date()
     given = newest_release(release)
-    quiet = output_format == "json" or Runner.from_environ(os.environ).on_runner
-    with progress_display(quiet=quiet) as progress:
+    with progress_display(output_format) as progress:
         if phalanx is not None:
             drift, _ = look(phalanx, policy, ref, today, given, consdb, progress)
         else:
             with github_session() as github:
                 drift, _ = look(github, policy, ref, today, given, consdb, progress)
-    _show_drift(drift, output_format)
-    return 1 if drift.at_least(Severity[level.upper()]) else 0
-
-
-def _show_drift(drift: TagDrift, output_format: str) -> None:
-    from consdb_actions.forms import as_json
-    from consdb_actions.report.deploy import render_drift_markdown, render_drift_text
-
     present(
         output_format,
+        drift,
         lambda: render_drift_text(drift, paint),
-        lambda: as_json(drift),
         render_drift_markdown(drift),
         {"findings": str(len(drift.findings)), "errors": str(len(drift.at_least(Severity.ERROR)))},
     )
+    return 1 if drift.at_least(Severity[level.upper()]) else 0
 
 
 def _deploy(options: dict[str, Any], *, write: bool) -> int:
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.registry import Registry
-    from consdb_actions.commands.connection import github_session
-    from consdb_actions.commands.deploy_run import Deployer, plan_locally, release_tags, values_source
+    from consdb_actions.commands.deployment import Deployer, plan_locally, release_tags, values_source
     from consdb_actions.deploy.plan import check_request, nowhere
 
     config = load_config(options["config"])
@@ -267,8 +255,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
 
 
 def _show_deployment(shown: DeploymentReport, options: dict[str, Any], *, write: bool) -> int:
-    from consdb_actions.commands.deploy_run import refusal
-    from consdb_actions.forms import as_json
+    from consdb_actions.commands.deployment import refusal
     from consdb_actions.report import deploy as report
 
     refused = shown.plan is not None and bool(shown.plan.refusals)
@@ -276,8 +263,8 @@ def _show_deployment(shown: DeploymentReport, options: dict[str, Any], *, write:
         options = {**options, "output_format": ""}  # the error says it
     present(
         options["output_format"],
+        shown,
         lambda: report.render_text(shown),
-        lambda: as_json(shown),
         report.render_markdown(shown),
         {"action": shown.action, "number": str(shown.number or ""), "url": shown.url},
     )
@@ -289,15 +276,12 @@ def _show_deployment(shown: DeploymentReport, options: dict[str, Any], *, write:
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
     """Return the policy, with another repository where one is given."""
-    from consdb_actions.commands.connection import repository_name
-
     policy = config.deploy
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 
 
 def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
-    from consdb_actions.commands.connection import moment_or_now
-    from consdb_actions.commands.deploy_run import DeployOptions
+    from consdb_actions.commands.deployment import DeployOptions
     from consdb_actions.deploy.model import check_tag
 
     tag, ticket, repin = options["tag"], options["ticket"] or "", options["repin"]
@@ -311,12 +295,14 @@ def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
         raise InputError("no tag is given", place="--tag", remedy="Give the tag to deploy.")
     if not repin and not ticket:
         raise InputError("no ticket is given", place="--ticket", remedy="Give the ticket of the deployment.")
-    if ticket and not (_TICKET.fullmatch(ticket) and config.is_ticket(ticket)):
-        raise InputError(
-            f'"{ticket[:100]}" is not a ticket',
-            place="--ticket",
-            remedy=f"Tickets look like {config.ticket_examples}.",
-        )
+    if ticket:
+        config.check_ticket(ticket)
+        if not _TICKET.fullmatch(ticket):
+            raise InputError(
+                f'"{ticket}" cannot be part of a branch\'s name',
+                place="--ticket",
+                remedy="Use one like DM-12345.",
+            )
     return DeployOptions(
         app=options["app"],
         today=moment_or_now(options["now"]).astimezone(UTC).date(),

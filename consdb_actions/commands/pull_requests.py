@@ -28,7 +28,7 @@ from consdb_actions.adapters.typed_files import load_facts
 from consdb_actions.approval.evaluate import fit
 from consdb_actions.approval.facts import Account, PullFacts
 from consdb_actions.approval.plan import PullPlan
-from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+from consdb_actions.commands.options import github_session, moment_or_now, repository_name
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 from consdb_actions.forms import as_json

@@ -4,22 +4,118 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import FILE, examples, format_option, option
+from consdb_actions.commands.options import (
+    FILE,
+    commit_id,
+    examples,
+    format_option,
+    github_session,
+    moment_or_now,
+    option,
+    registry_option,
+    repository_name,
+)
 from consdb_actions.commands.terminal import present
 from consdb_actions.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.adapters.github.releases import ReleaseReader
-    from consdb_actions.adapters.registry import ImageManifest
+    from consdb_actions.adapters.github import Clock
+    from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
+    from consdb_actions.adapters.registry import ImageManifest, Registry
     from consdb_actions.config import Config
+    from consdb_actions.release.versions import ReleasePolicy
     from consdb_actions.report.release import ReleaseOutcome
+
+
+AGAIN = 3  # How often the tags are read again when one of the same name has appeared (rule R2)
+ACTIONS = "github-actions[bot]"
+BETWEEN_LOOKS = 15.0  # Seconds between two looks for the images
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOptions:
+    """Options of a release."""
+
+    commit: str | None  # None: the newest of the default branch
+    tag: str | None  # The version that the caller expects; None: the next one
+    now: datetime  # Time of tagging
+
+
+def make_release(
+    reader: ReleaseReader,
+    releaser: Releaser | None,
+    repository: str,
+    wanted: ReleaseOptions,
+    policy: ReleasePolicy,
+    tickets: Sequence[str],
+) -> ReleaseOutcome:
+    """Tag a commit and make the GitHub release, unless they exist."""
+    from consdb_actions.adapters.github.releases import MARK, TagTakenError
+    from consdb_actions.release.notes import arrange
+    from consdb_actions.release.versions import decide
+    from consdb_actions.report.release import ReleaseOutcome, render_message, render_notes
+
+    for left in reversed(range(AGAIN + 1)):
+        plan = decide(reader.facts(wanted.commit, wanted.now), policy, wanted.tag)
+        plan.check()
+        notes = arrange(reader.contents(plan.previous, plan.commit, policy), tickets)
+        message = render_message(notes, repository.partition("/")[2], plan.tag, MARK)
+        markdown = render_notes(notes, plan.tag, reader.html_url, policy.images)
+        created = False
+        if releaser is not None and plan.action == "create":
+            try:
+                releaser.tag(plan.tag, plan.commit, message, wanted.now)
+            except TagTakenError:
+                if not left:
+                    raise
+                continue
+            created = True
+        break
+    url, released = f"{reader.html_url}/releases/tag/{plan.tag}", False
+    warnings = list(plan.remarks)
+    if releaser is not None and plan.action != "nothing":
+        url, released = releaser.release(plan.tag, markdown)
+        if created and policy.images and releaser.identity() == ACTIONS:
+            warnings.append(
+                "the tag was made with the workflow's own token, for which GitHub starts no workflow: "
+                "if the images are built on new tags, start that build by hand, or use the token of an app"
+            )
+    dry_run = releaser is None
+    return ReleaseOutcome(
+        repository, plan, created, released, dry_run, url, notes, message, markdown, tuple(warnings)
+    )
+
+
+def wait_for_images(
+    registry: Registry,
+    images: Sequence[str],
+    tag: str,
+    seconds: float,
+    clock: Clock,
+    say: Callable[[str], None],
+) -> Mapping[str, ImageManifest | None]:
+    """Look up images until all exist, or until the time-out."""
+    found: dict[str, ImageManifest | None] = dict.fromkeys(images)
+    start = clock.now()
+    while True:
+        for image in images:
+            if found[image] is None and (there := registry.find(image, tag)) is not None:
+                found[image] = there
+                say(f"{image}:{tag} is there, {there.digest[:19]}")
+        missing = [image for image, there in found.items() if there is None]
+        waited = clock.now() - start
+        if not missing or waited >= seconds:
+            return found
+        say(f"after {waited:.0f} of {seconds:.0f} s: waiting for {', '.join(missing)}")
+        clock.sleep(min(BETWEEN_LOOKS, seconds - waited))
 
 
 @click.group()
@@ -36,13 +132,7 @@ _config = option("--config", type=FILE, help="Configuration to use instead of th
 _now = option("--now", metavar="ISO", help="Time of tagging; now by default. Only its month in UTC matters.")
 
 
-@group.command(
-    "next",
-    short_help="Show the next version.",
-    epilog=examples(
-        "release next --git .",
-    ),
-)
+@group.command("next", short_help="Show the next version.", epilog=examples("release next --git ."))
 @_repo
 @option(
     "--git",
@@ -62,7 +152,6 @@ def next_command(
     """
     from consdb_actions.adapters.github.releases import ReleaseReader
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
     from consdb_actions.forms import as_json
     from consdb_actions.release.versions import next_version
     from consdb_actions.report.release import next_markdown
@@ -111,7 +200,7 @@ def next_command(
     metavar="SECONDS",
     help="Seconds to wait for the images of the tag; 0 checks once.",
 )
-@option("--registry-url", metavar="URL", help="Registry to use for all images, instead of their own.")
+@registry_option
 @format_option()
 def tag_command(
     repo: str | None,
@@ -133,8 +222,6 @@ def tag_command(
     from consdb_actions.adapters.github import SystemClock
     from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
     from consdb_actions.adapters.registry import Registry
-    from consdb_actions.commands.connection import commit_id, github_session, moment_or_now, repository_name
-    from consdb_actions.commands.release_run import ReleaseOptions, make_release, wait_for_images
 
     if commit is not None:
         commit_id(commit, "--commit")
@@ -203,7 +290,6 @@ def _show(
     outcome: ReleaseOutcome, found: Mapping[str, ImageManifest | None] | None, output_format: str
 ) -> None:
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.forms import as_json
     from consdb_actions.report.release import release_markdown, release_text
 
     plan, runner = outcome.plan, Runner.from_environ(os.environ)
@@ -212,8 +298,8 @@ def _show(
         outcome = replace(outcome, images=digests)
     present(
         output_format,
+        outcome,
         lambda: release_text(outcome),
-        lambda: as_json(outcome),
         release_markdown(outcome),
         {
             "tag": plan.tag,

@@ -1,20 +1,29 @@
-"""Output on a terminal: width, colours, progress and verbosity."""
+"""Output on a terminal: reports, progress, and errors with cause, place and remedy (rules F3, U3)."""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.report.markdown import printable
+from consdb_actions import __version__
+from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.redaction import redact
+from consdb_actions.report.markdown import fence, printable
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.runner import Runner
 
 _COLOURS: Mapping[str, Mapping[str, Any]] = {
     "error": {"fg": "red", "bold": True},
@@ -24,6 +33,7 @@ _COLOURS: Mapping[str, Mapping[str, Any]] = {
     "name": {"bold": True},
     "dim": {"dim": True},
 }
+_FRAMES = 6  # of a traceback
 _WORDS = re.compile(r"\s*\S+")
 
 
@@ -71,23 +81,29 @@ def show(text: str, result: str = "") -> None:
 
 def present(
     output_format: str,
+    value: Any,
     text: Callable[[], str],
-    data: Callable[[], Any],
     markdown: str,
-    outputs: Mapping[str, str],
+    outputs: Mapping[str, str] | None = None,
+    result: str = "",
 ) -> None:
-    """Print a report in the requested format, if any; give the runner the outputs and its summary."""
+    """Print a report in the requested format, if any; give the runner the outputs and its summary.
+
+    `value` is its dataclass, or JSON values; `result` is what is left of `text` with ``--quiet``.
+    """
     from consdb_actions.adapters.runner import Runner
+    from consdb_actions.forms import as_json
 
     runner = Runner.from_environ(os.environ)
     if output_format == "json":
-        click.echo(json.dumps(data(), indent=2, ensure_ascii=False))
+        data = value if isinstance(value, dict | list) else as_json(value)
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
     elif output_format == "markdown":
-        click.echo(markdown.removesuffix("\n"))
+        click.echo(runner.inert(markdown.removesuffix("\n")))
     elif output_format:
-        show(runner.inert(text()))
-    for name, value in outputs.items():
-        runner.output(name, value)
+        show(runner.inert(text()), result)
+    for name, words in (outputs or {}).items():
+        runner.output(name, words)
     runner.summary(markdown)
 
 
@@ -113,7 +129,7 @@ def fold(line: str, width: int) -> str:
 
 
 @contextmanager
-def progress_display(*, quiet: bool) -> Iterator[Callable[[str, str], None]]:
+def progress_display(output_format: str) -> Iterator[Callable[[str, str], None]]:
     """Return a function that shows a section and its step on standard error, in one transient line."""
     start = time.monotonic()
     if _is("verbose"):
@@ -124,7 +140,7 @@ def progress_display(*, quiet: bool) -> Iterator[Callable[[str, str], None]]:
 
         yield tell
         return
-    if quiet or _is("quiet") or not sys.stderr.isatty():
+    if output_format == "json" or _is("quiet") or not sys.stderr.isatty():
         yield lambda _section, _step: None
         return
     from rich.console import Console
@@ -138,3 +154,75 @@ def progress_display(*, quiet: bool) -> Iterator[Callable[[str, str], None]]:
             status.update(f"{name}{escape(printable(step))}")
 
         yield update
+
+
+def show_error(error: ConsdbActionsError, runner: Runner | None = None) -> None:
+    """Show an expected error on standard error and the runner."""
+    cause, place, remedy = (redact(part) for part in (error.cause, error.place, error.remedy))
+    title = error.title.capitalize()
+    lines = [_hanging("", cause)]
+    if place:
+        lines.append(_hanging("  where:      ", place))
+    if remedy:
+        lines.append(_hanging("  what to do: ", remedy))
+    body = "\n".join(lines)
+    _print(f"{title}: ", body, runner)
+    if runner is not None:
+        file, line = _file_and_line(place)
+        words = [cause, "" if file else place, remedy]
+        runner.annotation("error", "\n".join(filter(None, words)), file=file, line=line, title=title)
+        runner.summary(_block(title, body))
+
+
+def show_bug(error: Exception, issues_url: str, runner: Runner | None = None) -> None:
+    """Show an unexpected error, with everything that a bug report needs."""
+    name = type(error).__name__
+    words = redact("".join(traceback.format_exception_only(error)).strip())
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    details = [
+        f"consdb-actions {__version__}, Python {platform.python_version()}, {platform.system()}",
+        *(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames),
+        words,
+    ]
+    advice = (
+        f"This is a bug of consdb-actions, not a mistake of yours. Please report it at\n{issues_url}\n"
+        "with these lines and the command that you ran. CONSDB_DEBUG=1 shows the whole traceback."
+    )
+    body = "\n".join([advice, "", *(_hanging("  ", line) for line in details)])
+    _print("Unexpected error: ", f"{name}\n{body}", runner)
+    if runner is not None:
+        message = f"{words}\nPlease report it at {issues_url}"
+        runner.annotation("error", message, title="Unexpected error in consdb-actions")
+        runner.summary(_block("Unexpected error", body))
+
+
+def _print(label: str, body: str, runner: Runner | None) -> None:
+    click.secho(label, fg="red", bold=True, nl=False, err=True)
+    click.echo(body if runner is None else runner.inert(body), err=True)
+    sys.stderr.flush()
+
+
+def _hanging(label: str, text: str) -> str:
+    return label + text.replace("\n", "\n" + " " * (len(label) or 2))
+
+
+def _block(title: str, body: str) -> str:
+    """Return Markdown in which nothing of the body is Markdown (rule S5)."""
+    return f"### {title}\n\n{fence(body, 'text')}\n"
+
+
+def _file_and_line(place: str) -> tuple[str | None, int | None]:
+    found = re.fullmatch(r"(?P<file>[^\s:]+\.\w+)(?::(?P<line>\d+))?(?::\d+)?", place)
+    if found is None:
+        return None, None
+    return found["file"], int(found["line"]) if found["line"] else None
+
+
+def _short(filename: str) -> str:
+    """Return a file's path from its package on, without the private part."""
+    parts = Path(filename).parts
+    start = max(
+        (i for i, part in enumerate(parts) if part in ("consdb_actions", "site-packages")),
+        default=len(parts) - 2,
+    )
+    return "/".join(parts[max(start, 0) :])

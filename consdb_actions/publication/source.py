@@ -46,6 +46,11 @@ class SchemaSource:
             return f"{self.repository}#{self.pull.number}"
         return f"{self.repository}@{self.branch}"
 
+    @property
+    def title(self) -> str:
+        """Return the title of the pull request; empty without one."""
+        return self.pull.title if self.pull is not None else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:

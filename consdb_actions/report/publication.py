@@ -196,10 +196,9 @@ def render_request_markdown(reason: str) -> str:
     return f"### Migration\n\n{bullets([escape(reason)])}\n"
 
 
-def render_outdated_markdown(found: Sequence[tuple[SchemaSource, str]]) -> str:
+def render_outdated_markdown(lines: Sequence[str]) -> str:
     """List migrations to regenerate, with reasons, for the summary of a run."""
-    lines = [f"{escape(source.reference)}: {escape(reason)}" for source, reason in found]
-    return f"### Migrations to regenerate\n\n{bullets(lines) if lines else 'None.'}\n"
+    return f"### Migrations to regenerate\n\n{bullets(map(escape, lines)) or 'None.'}\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rehearsal import rehearse
 from consdb_actions.adapters.revision_path import read_change, resolve
 from consdb_actions.cli import main
-from consdb_actions.commands.process_runbook import chosen_changes
+from consdb_actions.commands.runbook import chosen_changes
 from consdb_actions.errors import InputError
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_steps import (

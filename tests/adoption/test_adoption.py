@@ -14,7 +14,7 @@ import yaml
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.cli import main
-from consdb_actions.commands.init import APPS, PROJECT, callers
+from consdb_actions.commands.adoption import APPS, PROJECT, callers
 from tests.e2e.workflows import APP, RELEASE_APP
 from tests.support.approvals import TOKEN
 from tests.support.github import World

@@ -11,7 +11,7 @@ import pytest
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.cli import main
-from consdb_actions.commands.init import PROJECT
+from consdb_actions.commands.adoption import PROJECT
 from tests.support.approvals import REPOSITORY, TOKEN
 from tests.support.budget_scene import (
     DEPLOY,

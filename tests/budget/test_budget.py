@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
+from consdb_actions.cli import cli
 from tests.budget.flows import AGAIN, FAMILIES, NOW, Calls, Family, Ground
 from tests.support.approvals import REPOSITORY
 from tests.support.budget_scene import migration_scene
@@ -72,16 +77,27 @@ def test_the_document_has_every_flow_and_no_other() -> None:
     }
 
 
+def connecting(command: click.Command, path: str = "") -> Iterator[str]:
+    """Yield the commands that connect to GitHub, in their own function or one of their module."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            below = command.get_command(click.Context(command), name)
+            assert below is not None
+            yield from connecting(below, f"{path} {name}".strip())
+        return
+    assert command.callback is not None
+    function = inspect.unwrap(command.callback)
+    own = vars(sys.modules[function.__module__])
+    names = [own.get(name) for name in function.__code__.co_names]
+    code = [function, *(item for item in names if getattr(item, "__module__", "") == function.__module__)]
+    connects = re.compile(r"\b(github_session|connect|pull_requests\.(sync|status))\(")
+    if any(connects.search(inspect.getsource(item)) for item in code if inspect.isfunction(item)):
+        yield path
+
+
 def test_every_command_that_connects_is_one_of_the_flows() -> None:
-    folder = ROOT / "consdb_actions" / "commands"
-    connects = re.compile(r"(?<!def )\b(github_session|connect|pull_requests\.sync)\(")
-    found = {path.stem for path in folder.glob("*.py") if connects.search(path.read_text(encoding="utf-8"))}
-    expected = {"connection", "pull_requests"}
-    for flow in (flow for family in FAMILIES for flow in family.flows if "," not in flow):
-        name, group = re.sub(r"[ -]", "_", flow), flow.split()[0]
-        whole = group in {"deploy", "release"} or not (folder / f"{name}.py").exists()
-        expected.add(group if whole else name)
-    assert found == expected
+    flows = {flow for family in FAMILIES for flow in family.flows if "," not in flow}
+    assert set(connecting(cli)) == flows
 
 
 def reads(ground: Ground, *args: str, code: int = 0) -> int:

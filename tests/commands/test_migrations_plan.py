@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.cli import main
-from consdb_actions.commands.migrations_plan import SectionMatrix
+from consdb_actions.commands.migrations import SectionMatrix
 from tests.support.reports import checked
 from tests.support.repository import Repository
 from tests.support.trees import Ground

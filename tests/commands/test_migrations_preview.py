@@ -223,9 +223,7 @@ def test_on_a_runner_findings_stand_beside_their_lines(
 def test_commands_are_listed_when_they_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrations", "--help"]) == 0
     shown = capsys.readouterr().out
-    folder = Path(sys.modules["consdb_actions.commands.migrations"].__file__ or "").parent
-    for name in SUBCOMMANDS:
-        assert (f"  {name} " in shown) == (folder / f"migrations_{name}.py").is_file()
+    assert all(f"  {name} " in shown for name in SUBCOMMANDS)
     assert main(["migrations", "nonsense"]) == 2
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.registry import Registry
-from consdb_actions.commands.deploy_run import Deployer, DeployOptions
+from consdb_actions.commands.deployment import Deployer, DeployOptions
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.deploy.model import DeployPolicy, read_tag
 from consdb_actions.release.versions import ReleasePolicy

@@ -10,7 +10,7 @@ import pytest
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.migration_source import TargetRepository, find_outdated
 from consdb_actions.approval.plan import MARKER
-from consdb_actions.commands.migrations_publish import MigrationPublisher
+from consdb_actions.commands.publication import MigrationPublisher
 from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Inputs, RequestedMigration, read_marker
 from tests.support.approvals import TOKEN

@@ -11,7 +11,7 @@ import pytest
 from consdb_actions.adapters.github import GitHubError, client
 from consdb_actions.approval.plan import MARKER
 from consdb_actions.cli import main
-from consdb_actions.commands.migrations_source import SourceReport
+from consdb_actions.commands.migrations import SourceReport
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.publication.plan import WITHDRAWN, Publication
 from consdb_actions.publication.source import RequestedMigration, read_marker

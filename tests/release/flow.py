@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
-from consdb_actions.commands.release_run import ReleaseOptions, make_release
+from consdb_actions.commands.release import ReleaseOptions, make_release
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.report.release import ReleaseOutcome

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.commands.migrations_publish import MigrationPublisher
+from consdb_actions.commands.publication import MigrationPublisher
 from consdb_actions.forms import as_json
 from consdb_actions.migration.outcome import OpenQuestion as Question
 from consdb_actions.migration.outcome import Operation, Reply, RunOutcome, SectionOutcome, VerificationCheck

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.efd_config import config_of, stale_findings
 from consdb_actions.adapters.felis_types import unknown_ucds, unknown_units
-from consdb_actions.adapters.runner import Level, Runner, inert
+from consdb_actions.adapters.runner import Level, Runner
 from consdb_actions.adapters.schema_resources import uses_resources
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, RawFile, Side, read_sides
 from consdb_actions.adapters.schema_yaml import ReadSchema
-from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.rules import check_rules
-from consdb_actions.commands.terminal import paint, show
+from consdb_actions.commands.options import (
+    FOLDER,
+    checked_config,
+    config_option,
+    examples,
+    fail_on_option,
+    fails,
+    format_option,
+    option,
+)
+from consdb_actions.commands.terminal import paint, present
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
-from consdb_actions.report.preview import Preview, render_markdown
+from consdb_actions.report.preview import Preview, render_markdown, render_text
 from consdb_actions.schema.findings import SchemaFinding, ViewOf
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.sources import DataSource
 
 if TYPE_CHECKING:
     from consdb_actions.migration.matching.declarations import Declaration
-
-__all__ = ["build_preview", "command"]
 
 
 def build_preview(
@@ -168,8 +172,6 @@ def _without_line(note: str) -> str:
     return rest if colon and start.startswith("line ") else note
 
 
-FailOn = Literal["error", "warning", "never"]
-
 _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning", "info": "notice"}
 
 
@@ -186,7 +188,7 @@ _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning", "info": 
 @option(
     "--git",
     "repo",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path(),
     help="Clone in which revisions are looked up; the current directory by default.",
 )
@@ -205,18 +207,8 @@ _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning", "info": 
     help="A rename that is known. May be repeated.",
 )
 @option("--all", "everything", is_flag=True, help="Check everything, not only what is new or different.")
-@option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "never"]),
-    default="error",
-    show_default=True,
-    help="When to exit with 1: on errors and open questions, on warnings as well, or never.",
-)
-@option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration; .github/consdb-actions.yaml by default.",
-)
+@fail_on_option
+@config_option
 @format_option()
 def command(
     before: str | None,
@@ -225,7 +217,7 @@ def command(
     schemas: tuple[str, ...],
     renames: tuple[str, ...],
     everything: bool,
-    fail_on: FailOn,
+    fail_on: str,
     config: Path | None,
     output_format: str,
 ) -> int:
@@ -235,47 +227,24 @@ def command(
     one range, A..B or A...B. Without AFTER, BEFORE is compared with the work tree. Without both, the work
     tree is compared with the merge base of HEAD and the default branch.
     """
-    settings = load_config(config)
-    check_rules(settings)
+    settings = checked_config(config)
     sides = read_sides(before, after, repository=repo, schemas=schemas or DEFAULT_SCHEMAS)
     preview = build_preview(*sides, config=settings, renames=renames, everything=everything)
     runner = Runner.from_environ(os.environ)
-    _announce(preview, runner)
-    # A name of the schema at the start of a line must not be taken for a command of the runner.
-    shown = inert if runner.on_runner else str
-    if output_format == "json":
-        from consdb_actions.forms import as_json
-
-        click.echo(json.dumps(as_json(preview), indent=2, ensure_ascii=False))
-    elif output_format == "markdown":
-        click.echo(shown(render_markdown(preview)))
-    else:
-        from consdb_actions.report.preview import render_text
-
-        show(shown(render_text(preview, paint)))
-    return _exit_code(preview, fail_on)
-
-
-def _exit_code(preview: Preview, fail_on: FailOn) -> int:
-    if fail_on == "never":
-        return 0
-    objections = preview.errors + preview.questions
-    if fail_on == "warning":
-        objections += preview.warnings
-    return 1 if objections else 0
-
-
-def _announce(preview: Preview, runner: Runner) -> None:
-    """Annotate findings on a runner, and write the summary."""
-    if not runner.on_runner:
-        return
     for schema in preview.schemas:
         for finding in schema.findings:
-            level = _LEVELS[finding.severity]
             message = f"{finding.path}: {finding.message.replace('`', '')}\n{finding.remedy}"
-            line = finding.line or None
-            runner.annotation(level, message, file=schema.source, line=line, title=finding.rule)
-    runner.output("changed", "true" if preview.schemas else "false")
-    runner.output("errors", str(preview.errors))
-    runner.output("questions", str(preview.questions))
-    runner.summary(render_markdown(preview))
+            runner.annotation(
+                _LEVELS[finding.severity],
+                message,
+                file=schema.source,
+                line=finding.line or None,
+                title=finding.rule,
+            )
+    outputs = {
+        "changed": str(bool(preview.schemas)).lower(),
+        "errors": str(preview.errors),
+        "questions": str(preview.questions),
+    }
+    present(output_format, preview, lambda: render_text(preview, paint), render_markdown(preview), outputs)
+    return fails(fail_on, preview.errors + preview.questions, preview.warnings)

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.options import (
+    FILE,
+    FOLDER,
+    config_option,
+    environment_schemas_option,
+    examples,
+    format_option,
+    option,
+)
+from consdb_actions.commands.terminal import paint, progress_display
 from consdb_actions.errors import ConsdbActionsError, DatabaseChanged, InputError
 from consdb_actions.process.apply_facts import ACCEPTABLE
 
@@ -42,18 +51,6 @@ if TYPE_CHECKING:
     )
     from consdb_actions.process.runbook_change import SectionChange
     from consdb_actions.process.sites import Replication, Site, Sites
-
-__all__ = [
-    "PreparedApply",
-    "Progress",
-    "ApplyRequest",
-    "carry_out",
-    "command",
-    "locks_of",
-    "make_plan",
-    "make_request",
-    "roles_of",
-]
 
 Progress = Callable[[str, str], None]  # Told a section and what is done with it
 
@@ -254,57 +251,6 @@ def _replay(
         replace(check, accepted=check.state == "refused" and "drift" in request.accepted) for check in checks
     ]
     return accepted, expected
-
-
-def make_request(
-    *,
-    database_url: str | None,
-    site: str | None,
-    consdb: Path,
-    schemas: Path | None,
-    config: Path | None,
-    sections: tuple[str, ...],
-    to: str | None,
-    direction: Direction,
-    lock_timeout: str | None,
-    statement_timeout: str | None,
-    retries: int,
-    accepted: frozenset[str],
-    replay: bool,
-    ahead: bool = False,
-) -> ApplyRequest:
-    """Validate the options."""
-    from consdb_actions.adapters.apply_run import Timeouts
-    from consdb_actions.adapters.tree import read_tree
-    from consdb_actions.commands.process_runbook import load_sites
-
-    settings, sites = load_sites(config)
-    ranges = _ranges(sections, to, direction)
-    timeouts = Timeouts(
-        _time(lock_timeout or sites.lock_timeout, "--lock-timeout"),
-        _time(statement_timeout or sites.statement_timeout, "--statement-timeout"),
-        retries,
-    )
-    known = sites.site(site) if site else None
-    tree = read_tree(consdb)
-    for span in ranges:
-        tree.section(span.section)
-    url, known = _database(database_url, known, sites)
-    return ApplyRequest(
-        tree=tree,
-        url=url,
-        ranges=ranges,
-        direction=direction,
-        settings=settings,
-        replication=sites.replication,
-        site=known,
-        when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        timeouts=timeouts,
-        schemas=schemas,
-        accepted=accepted,
-        replay=replay,
-        ahead=ahead,
-    )
 
 
 def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.URL, Site | None]:
@@ -523,13 +469,8 @@ def _told(error: ConsdbActionsError, outcome: ApplyOutcome) -> ConsdbActionsErro
     )
 
 
-_DIRECTORY = click.Path(path_type=Path, file_okay=False)
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
-
 @click.command(
-    name="apply",
+    "apply",
     epilog=examples(
         "migrations apply --site bts --section latiss --dry-run",
         "migrations apply --site bts --section latiss:0123abc..4567def --evidence bts.json",
@@ -553,16 +494,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @option("--downgrade", is_flag=True, help="Downgrade; needs --to, or a revision range for each --section.")
 @option(
     "--consdb",
-    type=_DIRECTORY,
+    type=FOLDER,
     default=Path(),
     show_default="the current folder",
     help="Checkout of lsst-dm/consdb, or a tree of that shape.",
 )
-@option(
-    "--sdm-schemas",
-    type=_DIRECTORY,
-    help="Checkout of lsst/sdm_schemas, for an env.py that requires SDM_SCHEMAS_DIR.",
-)
+@environment_schemas_option
 @option("--dry-run", is_flag=True, help="Show the plan, the checks and the SQL without changing anything.")
 @option(
     "--ahead",
@@ -595,8 +532,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Compare the database with a replay of its history on a scratch server.",
 )
-@option("--evidence", type=_FILE, metavar="FILE.json", help="Write the evidence to this file.")
-@option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
+@option("--evidence", type=FILE, metavar="FILE.json", help="Write the evidence to this file.")
+@config_option
 @format_option()
 def command(
     database_url: str | None,
@@ -627,26 +564,41 @@ def command(
     Exit code 5 means that the database was changed, but the run did not end as planned. Its last lines say
     how to roll back.
     """
+    from consdb_actions.adapters.apply_run import Timeouts
+    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.commands.terminal import paint, progress_display
+    from consdb_actions.adapters.tree import read_tree
     from consdb_actions.report.runbook import evidence as as_evidence
     from consdb_actions.report.runbook import render_comment, render_plan, render_result, where
 
     dry_run = dry_run or ahead
     check_targets([evidence] if evidence else [])
-    request = make_request(
-        database_url=database_url,
-        site=site,
-        consdb=consdb,
+    settings = load_config(config)
+    sites = settings.sites
+    direction: Direction = "downgrade" if downgrade else "upgrade"
+    ranges = _ranges(sections, to, direction)
+    timeouts = Timeouts(
+        _time(lock_timeout or sites.lock_timeout, "--lock-timeout"),
+        _time(statement_timeout or sites.statement_timeout, "--statement-timeout"),
+        retries,
+    )
+    named = sites.site(site) if site else None
+    tree = read_tree(consdb)
+    for span in ranges:
+        tree.section(span.section)
+    url, known = _database(database_url, named, sites)
+    request = ApplyRequest(
+        tree=tree,
+        url=url,
+        ranges=ranges,
+        direction=direction,
+        settings=settings,
+        replication=sites.replication,
+        site=known,
+        when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        timeouts=timeouts,
         schemas=sdm_schemas,
-        config=config,
-        sections=sections,
-        to=to,
-        direction="downgrade" if downgrade else "upgrade",
-        lock_timeout=lock_timeout,
-        statement_timeout=statement_timeout,
-        retries=retries,
         accepted=frozenset(accept),
         replay=replay,
         ahead=ahead,
@@ -680,7 +632,7 @@ def command(
         else:
             click.echo(runner.inert(render_result(outcome, paint)))
 
-    with progress_display(quiet=output_format == "json") as progress:
+    with progress_display(output_format) as progress:
         planned = make_plan(request, progress)
     outcome = planned.outcome
     click.echo(runner.inert(render_plan(outcome, paint)) + "\n", err=output_format != "text")
@@ -689,8 +641,6 @@ def command(
         show(outcome)
         return 1 if outcome.result == "refused" else 0
     if not yes and not click.confirm(f"Apply this to {where(outcome)}?", err=True):
-        from dataclasses import replace
-
         outcome = replace(outcome, result="declined")
         record(outcome)
         show(outcome)

@@ -10,9 +10,9 @@ import pytest
 
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.cli import cli, main
+from consdb_actions.commands.terminal import show_bug, show_error
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
 from consdb_actions.redaction import UNSEEN
-from consdb_actions.report.errors import show_bug, show_error
 
 ERROR = InputError(
     "there are two heads:\nabc\ndef",
@@ -163,7 +163,7 @@ def test_the_command_line_turns_errors_into_exit_codes_and_summaries(
 
 def test_showing_an_error_imports_little() -> None:
     script = (
-        "import sys; import consdb_actions.report.errors, consdb_actions.adapters.runner;"
+        "import sys; import consdb_actions.commands.terminal, consdb_actions.adapters.runner;"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import paint, progress_display, show
+from consdb_actions.commands.options import (
+    checked_config,
+    config_option,
+    consdb_option,
+    early_server,
+    examples,
+    fail_on_option,
+    fails,
+    format_option,
+    option,
+    sections_option,
+)
+from consdb_actions.commands.terminal import paint, present, progress_display
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.postgres_server import StartingServer
     from consdb_actions.adapters.revisions import Changes
-    from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
     from consdb_actions.lint.finding import CheckedRevision, LintFinding, LintResult
 
     Found = list[tuple[CheckedRevision, tuple[LintFinding, ...]]]
-
-__all__ = ["Selection", "command", "lint_tree"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,28 +184,15 @@ def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path
     return frozenset(found)
 
 
-FailOn = Literal["error", "warning", "never"]
-
-
 @click.command(
+    "lint",
     epilog=examples(
         "migrations lint --consdb .",
         "migrations lint --consdb . --section latiss --all --fail-on warning",
-    )
+    ),
 )
-@option(
-    "--consdb",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Checkout of lsst-dm/consdb, or a tree of that shape.",
-)
-@option(
-    "--section",
-    "sections",
-    multiple=True,
-    metavar="NAME",
-    help="Only this section or schema. May be repeated.",
-)
+@consdb_option
+@sections_option
 @option(
     "--revision",
     "revisions",
@@ -217,18 +211,8 @@ FailOn = Literal["error", "warning", "never"]
     default=None,
     help="Only new and edited revisions, or the whole history; by default what is new, or else the heads.",
 )
-@option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "never"]),
-    default="error",
-    show_default=True,
-    help="When to exit with 1: on errors, on warnings as well, or never; acknowledged ones do not count.",
-)
-@option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration; .github/consdb-actions.yaml by default.",
-)
+@fail_on_option
+@config_option
 @format_option()
 def command(
     consdb: Path,
@@ -236,7 +220,7 @@ def command(
     revisions: tuple[str, ...],
     base: str | None,
     new_only: bool | None,
-    fail_on: FailOn,
+    fail_on: str,
     config: Path | None,
     output_format: str,
 ) -> int:
@@ -252,36 +236,32 @@ def command(
     Revisions are Python and are run, as alembic itself runs them, without network and connections of their
     own: use it in jobs without a token that can write.
     """  # noqa: D301  (click wants the control character, not a backslash)
-    from consdb_actions.adapters.postgres_server import server_ahead
-
-    with ExitStack() as stack:
-        ahead = stack.enter_context(server_ahead()) if (consdb / "alembic.ini").is_file() else None
-        # Imported only now: it takes as long as the server to start.
-        from consdb_actions.adapters.config_file import load_config
-        from consdb_actions.adapters.runner import Runner, inert
+    with early_server(consdb) as ahead:
+        from consdb_actions.adapters.runner import Runner
         from consdb_actions.adapters.tree import read_tree
-        from consdb_actions.commands.rules import check_rules
-        from consdb_actions.forms import as_json
         from consdb_actions.report.lint import render_markdown, render_text
 
-        settings = load_config(config)
-        check_rules(settings)
+        settings = checked_config(config)
         tree = read_tree(consdb)
         everything = None if new_only is None else not new_only
-        runner = Runner.from_environ(os.environ)
-        with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
+        with progress_display(output_format) as progress:
             selection = Selection(sections, revisions, base, everything)
             result = lint_tree(tree, selection, settings, ahead, progress)
-    _announce(result, tree, runner)
-    # A name of the schema at the start of a line must not be taken for a command of the runner.
-    shown = inert if runner.on_runner else str
-    if output_format == "json":
-        click.echo(json.dumps(as_json(result), indent=2, ensure_ascii=False))
-    elif output_format == "markdown":
-        click.echo(shown(render_markdown(result)))
-    else:
-        show(shown(render_text(result, _prefix(tree), paint)))
-    return _exit_code(result, fail_on)
+    runner = Runner.from_environ(os.environ)
+    for finding in result.open:
+        if finding.severity != "info":
+            message = f"{finding.message}\n{finding.remedy}"
+            place = tree.root / finding.file
+            runner.annotation(finding.severity, message, file=place, line=finding.line, title=finding.rule)
+    errors, warnings = result.count("error"), result.count("warning")
+    present(
+        output_format,
+        result,
+        lambda: render_text(result, _prefix(tree), paint),
+        render_markdown(result),
+        {"errors": str(errors), "warnings": str(warnings)},
+    )
+    return fails(fail_on, errors, warnings)
 
 
 def _prefix(tree: Tree) -> str:
@@ -289,25 +269,3 @@ def _prefix(tree: Tree) -> str:
     root, here = tree.root, Path.cwd()
     shown = root.relative_to(here) if root.is_relative_to(here) else root
     return "" if shown == Path() else f"{shown.as_posix()}/"
-
-
-def _exit_code(result: LintResult, fail_on: FailOn) -> int:
-    if fail_on == "never":
-        return 0
-    return int(result.count("error") + (result.count("warning") if fail_on == "warning" else 0) > 0)
-
-
-def _announce(result: LintResult, tree: Tree, runner: Runner) -> None:
-    """Annotate errors and warnings on a runner, and write the summary."""
-    if not runner.on_runner:
-        return
-    from consdb_actions.report.lint import render_markdown
-
-    for finding in result.open:
-        if finding.severity != "info":
-            message = f"{finding.message}\n{finding.remedy}"
-            place = tree.root / finding.file
-            runner.annotation(finding.severity, message, file=place, line=finding.line, title=finding.rule)
-    runner.output("errors", str(result.count("error")))
-    runner.output("warnings", str(result.count("warning")))
-    runner.summary(render_markdown(result))

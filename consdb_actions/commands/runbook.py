@@ -1,87 +1,41 @@
-"""Write the runbook of a migration."""
+"""``consdb-actions process runbook`` and ``process rehearse``."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import progress_display, show
+from consdb_actions.commands.options import (
+    FILE,
+    config_option,
+    consdb_option,
+    early_server,
+    environment_schemas_option,
+    examples,
+    format_option,
+    option,
+    ranges_options,
+    report_option,
+)
+from consdb_actions.commands.terminal import paint, present, progress_display
 from consdb_actions.errors import InputError
+from consdb_actions.forms import as_json
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.postgres_server import StartingServer
     from consdb_actions.adapters.revision_path import RevisionRange
     from consdb_actions.adapters.tree import Section, Tree
-    from consdb_actions.config import Config
     from consdb_actions.process.runbook_change import SectionChange
-    from consdb_actions.process.runbook_steps import Runbook
     from consdb_actions.process.sites import Sites
 
-__all__ = ["chosen_changes", "command", "load_sites", "prepare_runbook"]
-
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
-
-
-def load_sites(config: Path | None) -> tuple[Config, Sites]:
-    """Read the configuration, and the sites in it."""
-    from consdb_actions.adapters.config_file import load_config
-
-    settings = load_config(config)
-    return settings, settings.sites
-
-
-def prepare_runbook(
-    tree: Tree,
-    settings: Config,
-    sites: Sites,
-    *,
-    sections: Sequence[str],
-    revisions: Sequence[str],
-    since: str | None,
-    ticket: str,
-    release: str,
-    when: str,
-    today: date,
-    ahead: StartingServer | None = None,
-    progress: Callable[[str, str], None] = lambda *_: None,
-) -> Runbook:
-    """Make the runbook of selected revisions of a tree."""
-    from consdb_actions.process.runbook import make_runbook
-
-    if not settings.is_ticket(ticket):
-        raise InputError(
-            f'"{ticket[:60]}" is not a ticket',
-            place="--ticket",
-            remedy=f"Tickets look like {settings.ticket_examples}.",
-        )
-    if release and not _RELEASE.fullmatch(release):
-        raise InputError(f'"{release[:60]}" is not a tag', place="--tag", remedy="Write it like 26.6.2.")
-    if release:
-        _check_tag(tree, release)
-    changes, warnings = chosen_changes(tree, sites, sections, revisions, since, ahead, progress)
-    if release:
-        _check_release(tree, release, changes)
-    policy = settings.deploy
-    made = make_runbook(
-        changes,
-        sites,
-        ticket=ticket,
-        release=release,
-        when=when,
-        deploy=policy,
-        waive_until=str(today + timedelta(days=policy.longest_waiver)),
-    )
-    return replace(made, warnings=(*made.warnings, *warnings))
 
 
 def _git(tree: Tree, *arguments: str) -> bool:
@@ -93,6 +47,8 @@ def _git(tree: Tree, *arguments: str) -> bool:
 
 def _check_tag(tree: Tree, release: str) -> None:
     """Check that a release exists; without a checkout this is unknown."""
+    if not _RELEASE.fullmatch(release):
+        raise InputError(f'"{release[:60]}" is not a tag', place="--tag", remedy="Write it like 26.6.2.")
     if not _git(tree, "rev-parse", f"refs/tags/{release}") and _git(tree, "rev-parse", "HEAD"):
         raise InputError(
             f'there is no tag "{release}" in this checkout',
@@ -223,47 +179,22 @@ def _find(sections: Sequence[Section], text: str, tree: Tree) -> tuple[Section, 
     return matches[0]
 
 
-_DIRECTORY = click.Path(path_type=Path, file_okay=False)
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
-
 @click.command(
-    name="runbook",
+    "runbook",
     epilog=examples(
         "process runbook --consdb . --ticket DM-12345 --since 26.6.1 --tag 26.6.2 --output runbook.md",
         "process runbook --consdb . --ticket DM-12345 --section latiss:0123abc..4567def",
     ),
 )
-@option(
-    "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
-)
+@consdb_option
 @option("--ticket", metavar="KEY", required=True, help="The ticket, such as DM-12345.")
-@option(
-    "--section",
-    "sections",
-    multiple=True,
-    metavar="NAME[:FROM..TO]",
-    help="Section, with its start and target revision; may be repeated.",
-)
-@option(
-    "--revision",
-    "revisions",
-    multiple=True,
-    metavar="ID|FILE",
-    help="A revision to apply; may be repeated.",
-)
-@option(
-    "--since",
-    metavar="GITREV",
-    help="Apply revisions that are not in this branch, tag or commit; the default branch by default.",
-)
+@ranges_options
 @option("--tag", metavar="TAG", default="", help="The release of consdb that contains the revisions.")
 @option("--when", metavar="WORDS", default="", help="When it is planned, for the texts to send.")
-@option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
-@option("--output", type=_FILE, metavar="FILE.md", help="Write the runbook to this file, as Markdown.")
+@config_option
+@option("--output", type=FILE, metavar="FILE.md", help="Write the runbook to this file, as Markdown.")
 @format_option()
-def command(
+def runbook_command(
     consdb: Path,
     ticket: str,
     sections: tuple[str, ...],
@@ -282,44 +213,152 @@ def command(
     output is an overview; --output and --format markdown give the whole. `process rehearse` executes it on
     two local servers. Exit code 1 if there are warnings.
     """
-    from consdb_actions.adapters.postgres_server import server_ahead
-
-    with ExitStack() as stack:
-        ahead = stack.enter_context(server_ahead()) if (consdb / "alembic.ini").is_file() else None
-        # Imported only now: it takes as long as the server to start.
+    with early_server(consdb) as ahead:
+        from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.files import check_targets, write_all
-        from consdb_actions.adapters.runner import Runner
         from consdb_actions.adapters.tree import read_tree
-        from consdb_actions.forms import as_json
+        from consdb_actions.process.runbook import make_runbook
         from consdb_actions.report.runbook import render_runbook_markdown, render_runbook_text
 
         check_targets([output] if output else [])
-        runner = Runner.from_environ(os.environ)
-        settings, sites = load_sites(config)
-        quiet = output_format == "json" or runner.on_runner
-        progress = stack.enter_context(progress_display(quiet=quiet))
-        runbook = prepare_runbook(
-            read_tree(consdb),
-            settings,
-            sites,
-            sections=sections,
-            revisions=revisions,
-            since=since,
-            ticket=ticket,
-            release=tag,
-            when=when,
-            today=datetime.now(UTC).date(),
-            ahead=ahead,
-            progress=progress,
-        )
+        settings = load_config(config)
+        settings.check_ticket(ticket)
+        with progress_display(output_format) as progress:
+            tree = read_tree(consdb)
+            if tag:
+                _check_tag(tree, tag)
+            changes, warnings = chosen_changes(
+                tree, settings.sites, sections, revisions, since, ahead, progress
+            )
+        if tag:
+            _check_release(tree, tag, changes)
+    waived = datetime.now(UTC).date() + timedelta(days=settings.deploy.longest_waiver)
+    runbook = make_runbook(
+        changes,
+        settings.sites,
+        ticket=ticket,
+        release=tag,
+        when=when,
+        deploy=settings.deploy,
+        waive_until=str(waived),
+    )
+    runbook = replace(runbook, warnings=(*runbook.warnings, *warnings))
     markdown = render_runbook_markdown(runbook)
     if output is not None:
         write_all({output: markdown}, overwrite=True)
-    if output_format == "json":
-        click.echo(json.dumps(as_json(runbook), indent=2, ensure_ascii=False))
-    elif output_format == "markdown":
-        click.echo(runner.inert(markdown), nl=False)
-    else:
-        result = f"Written to {output}" if output else "Full text: --output FILE.md"
-        show(runner.inert(f"{render_runbook_text(runbook)}\n\n{result}"))
+    result = f"Written to {output}" if output else "Full text: --output FILE.md"
+    present(output_format, runbook, lambda: f"{render_runbook_text(runbook)}\n\n{result}", markdown)
     return 1 if runbook.warnings else 0
+
+
+_POSTGRES = click.Choice(["auto", "system", "embedded"])
+
+
+@click.command(
+    "rehearse",
+    epilog=examples(
+        "process rehearse --consdb . --sdm-schemas ../sdm_schemas --runbook runbook.md",
+        "process rehearse --consdb . --section latiss:0123abc..4567def --act migrate",
+    ),
+)
+@consdb_option
+@option("--runbook", "runbook_file", type=FILE, metavar="FILE.md", help="The runbook; generated by default.")
+@ranges_options
+@option(
+    "--act",
+    "acts",
+    multiple=True,
+    type=click.Choice(["cancel", "migrate", "back"]),
+    help="Phase to rehearse: an aborted start, the migration, the rollback. May be repeated; all by default.",
+)
+@environment_schemas_option
+@option("--by-hand", is_flag=True, help="Use the manual alembic commands of the runbook.")
+@option(
+    "--rows",
+    type=click.IntRange(1, 50),
+    default=8,
+    show_default=True,
+    help="Rows that each table begins with.",
+)
+@option(
+    "--publisher-postgres", type=_POSTGRES, default="auto", show_default=True, help="Postgres to use there."
+)
+@option(
+    "--replica-postgres", type=_POSTGRES, default="auto", show_default=True, help="Postgres to use there."
+)
+@config_option
+@report_option
+@format_option()
+def rehearse_command(
+    consdb: Path,
+    runbook_file: Path | None,
+    sections: tuple[str, ...],
+    revisions: tuple[str, ...],
+    since: str | None,
+    acts: tuple[str, ...],
+    sdm_schemas: Path | None,
+    by_hand: bool,
+    rows: int,
+    publisher_postgres: str,
+    replica_postgres: str,
+    config: Path | None,
+    report: Path | None,
+    output_format: str,
+) -> int:
+    """Execute a runbook on two replicating servers, while rows are written.
+
+    It starts two Postgres servers on this machine, which stand in for the runbook's sites, and connects to no
+    others. They start with the tables before the migration, rows, a publication and a subscription, and a
+    writer runs all the time. The steps are read from the runbook's Markdown and executed in three phases:
+    aborted start, migration, rollback. After each phase, all rows must be equal at both sites, and
+    replication must be without errors. Exit code 1 if the runbook does not work. Both servers are removed at
+    the end.
+    """
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.files import check_targets, read_text, write_all
+    from consdb_actions.adapters.rehearsal import rehearse
+    from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.process.runbook import make_runbook
+    from consdb_actions.process.runbook_steps import read_runbook, unrestored_in
+    from consdb_actions.report.runbook import (
+        render_rehearsal_markdown,
+        render_rehearsal_text,
+        render_runbook_markdown,
+    )
+
+    check_targets([report] if report else [])
+    sites = load_config(config).sites
+    tree = read_tree(consdb)
+    if runbook_file is not None:
+        if sections or revisions or since:
+            raise InputError(
+                "the runbook names the revisions to apply",
+                place="--runbook",
+                remedy="Omit --section, --revision and --since.",
+            )
+        markdown = read_text(runbook_file)
+    else:
+        with progress_display(output_format) as progress:
+            changes, _ = chosen_changes(tree, sites, sections, revisions, since, None, progress)
+        markdown = render_runbook_markdown(make_runbook(changes, sites, ticket="rehearsal"))
+    with progress_display(output_format) as progress:
+        result = rehearse(
+            tree,
+            sites,
+            read_runbook(markdown),
+            rows=rows,
+            acts=tuple(name for name in ("cancel", "migrate", "back") if not acts or name in acts),
+            by_hand=by_hand,
+            schemas=sdm_schemas,
+            unrestored=unrestored_in(markdown),
+            publisher=publisher_postgres,  # type: ignore[arg-type]
+            replica=replica_postgres,  # type: ignore[arg-type]
+            progress=progress,
+        )
+    if report is not None:
+        text = json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n"
+        write_all({report: text}, overwrite=True)
+    shown = render_rehearsal_text(result, paint)
+    markdown = render_rehearsal_markdown(result)
+    present(output_format, result, lambda: shown, markdown, result="\n".join(shown.splitlines()[-2:]))
+    return 0 if result.passed else 1

@@ -23,9 +23,16 @@ from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.plan import Part
-from consdb_actions.commands.connection import commit_id, github_session, repository_name
-from consdb_actions.commands.migrations_source import asked_for, source_options, target_option
-from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.migrations import asked_for, source_options, target_option
+from consdb_actions.commands.options import (
+    FOLDER,
+    commit_id,
+    examples,
+    format_option,
+    github_session,
+    option,
+    repository_name,
+)
 from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
@@ -148,8 +155,7 @@ class MigrationPublisher:
         self, asked: RequestedMigration, source: SchemaSource, inputs: Inputs, stack: Stack, reason: str
     ) -> _Case:
         patterns = config_of(self.schemas, source).ticket_patterns
-        title = source.pull.title if source.pull else ""
-        names = name_migration(source.branch, title, patterns, place=source.reference)
+        names = name_migration(source.branch, source.title, patterns, place=source.reference)
         so_far = Publication("nothing", source, inputs.commit, reason, inputs=inputs)
         return _Case(self, asked, source, names, stack, so_far)
 
@@ -374,7 +380,7 @@ _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 
 
 @click.command(
-    name="publish",
+    "publish",
     epilog=examples(
         "migrations publish --pr 123 --result result --generated-for 0123abc",
     ),
@@ -388,7 +394,7 @@ _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 )
 @option(
     "--result",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder with report.json and the files, or with such folders; without it, migrations are only "
     "withdrawn.",
 )
@@ -472,9 +478,7 @@ def _show(done: Publication, output_format: str, runner: Runner) -> None:
     outputs = {"state": done.state, "pull-request": number, "url": url}
     text = render_publication_text(done)
     markdown = render_comment(done, limit=COMMENT_LIMIT)
-    from consdb_actions.forms import as_json
-
-    present(output_format, lambda: text, lambda: as_json(done), markdown, outputs)
+    present(output_format, done, lambda: text, markdown, outputs)
     level = "warning" if done.words or done.kept else "notice"
     if done.state in _EXIT:
         level = "error"
