@@ -427,7 +427,7 @@ def efd_sync_command(
     """
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.github.contents import read_config
-    from consdb_actions.adapters.github.process_facts import EfdReader
+    from consdb_actions.adapters.github.process import EfdReader
     from consdb_actions.adapters.github.proposals import Proposals
     from consdb_actions.process.facts import branch_of
     from consdb_actions.proposal import Proposal, ProposalOutcome

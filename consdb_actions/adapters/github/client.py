@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -363,6 +364,8 @@ BETWEEN_WRITES = 1.0  # Seconds between writes, as GitHub asks of its users to s
 
 PAGE = 100
 
+MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
+
 
 class GitHub:
     """Calls to one GitHub server.
@@ -429,6 +432,18 @@ class GitHub:
     def default_branch(self, repository: str) -> str:
         """Return the name of the default branch of a repository."""
         return str(self.get(f"/repos/{repository}")["default_branch"])
+
+    def blob(self, repository: str, sha: str, limit: int | None = None) -> bytes:
+        """Return the bytes of a blob; raise `InputError` for more than a limit."""
+        data = self.get(f"/repos/{repository}/git/blobs/{sha}", lasting=True)
+        if limit is not None and (data.get("size") or 0) > limit:
+            raise InputError(f"a schema file has more than {limit:,} bytes", place=f"blob {sha[:8]}")
+        return base64.b64decode(data["content"])
+
+    def pulls_of(self, repository: str, branch: str, state: str = "all") -> list[Any]:
+        """Read the pull requests of a branch of the repository itself."""
+        owner = repository.partition("/")[0]
+        return self.items(f"/repos/{repository}/pulls", {"head": f"{owner}:{branch}", "state": state})
 
     def pages(
         self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False

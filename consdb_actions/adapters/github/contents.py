@@ -75,7 +75,7 @@ class Objects:
         found = {}
         for sha, answer in self._lasting(list(dict.fromkeys(shas)), BLOB).items():
             data = self._content(answer, sha)
-            found[sha] = self._over_rest(sha) if data is None else data
+            found[sha] = self._github.blob(self._repository, sha) if data is None else data
         return found
 
     def names(self, commit: str, paths: Iterable[str]) -> dict[str, str | None]:
@@ -203,11 +203,7 @@ class Objects:
             raise InputError(f"a file has more than {MAX_READ:,} bytes", place=f"{self._repository}, {place}")
         text = None if answer["isTruncated"] else answer["text"]
         data = text.encode("utf-8", "surrogatepass") if text is not None else b""
-        return data if blob_sha(data) == sha else self._over_rest(sha)
-
-    def _over_rest(self, sha: str) -> bytes:
-        data = self._github.get(f"/repos/{self._repository}/git/blobs/{sha}", lasting=True)
-        return base64.b64decode(data["content"])
+        return data if blob_sha(data) == sha else self._github.blob(self._repository, sha)
 
 
 def _utc(text: str | None) -> datetime | None:
@@ -234,6 +230,7 @@ class ApiContents:
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
+        self._repository = repository
         self._root = f"/repos/{repository}"
 
     def fork_point(self, base: str, commit: str) -> str:
@@ -252,10 +249,7 @@ class ApiContents:
 
     def blob(self, sha: str) -> bytes:
         """Return the bytes of a blob."""
-        data = self._github.get(f"{self._root}/git/blobs/{sha}", lasting=True)
-        if (data.get("size") or 0) > MAX_FILE:
-            raise InputError(f"a schema file has more than {MAX_FILE:,} bytes", place=f"blob {sha[:8]}")
-        return base64.b64decode(data["content"])
+        return self._github.blob(self._repository, sha, MAX_FILE)
 
     def _walk(self, tree: str, folder: str, patterns: Collection[str], commit: str) -> dict[str, str]:
         """Read folder by folder what is too large to be read at once, and only where it can matter."""

@@ -10,7 +10,7 @@ from typing import Any
 from consdb_actions.errors import InputError
 from consdb_actions.publication.source import RequestedMigration, read_marker
 
-_SHA = re.compile(r"[0-9a-f]{40}")
+_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 
@@ -91,7 +91,6 @@ def _is_of(pull: Mapping[str, Any], repository: str) -> bool:
 
 
 def _repository(payload: Mapping[str, Any], place: str) -> str:
-    """Read the repository's name."""
     repository = payload.get("repository")
     name = repository.get("full_name") if isinstance(repository, Mapping) else None
     if name is None:
@@ -102,7 +101,6 @@ def _repository(payload: Mapping[str, Any], place: str) -> str:
 
 
 def _number(pull: Mapping[str, Any], place: str) -> int:
-    """Read a pull request's number."""
     number = pull.get("number")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise InputError("the event's pull request has no number", place=place)
@@ -110,13 +108,10 @@ def _number(pull: Mapping[str, Any], place: str) -> int:
 
 
 def _commit(value: object, place: str) -> str:
-    """Read a commit's SHA."""
     if not isinstance(value, str) or not _SHA.fullmatch(value):
         raise InputError("the event names no commit of 40 hexadecimal digits", place=place)
     return value
 
-
-_FULL_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*", re.ASCII)
 
@@ -153,9 +148,8 @@ def asked_of_event(payload: object, name: str, *, place: str = "event") -> Reque
 
 def asked(number: object, branch: object, commit: object, *, place: str) -> RequestedMigration:
     """Read what a person or a dispatch gives: a number, or a branch with its commit."""
-    branch = "" if branch is None else branch
-    commit = "" if commit is None else commit
-    if commit != "" and (not isinstance(commit, str) or not _FULL_SHA.fullmatch(commit)):
+    branch, commit = ("" if value is None else value for value in (branch, commit))
+    if commit != "" and (not isinstance(commit, str) or not _SHA.fullmatch(commit)):
         raise InputError(
             f"{_shown(commit)} is not a commit",
             place=place,

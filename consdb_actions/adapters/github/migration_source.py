@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import configparser
 import posixpath
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted_path
+from consdb_actions.adapters.github.client import MOST_FILES, GitHub, GitHubError, quoted_path
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_config, read_file
 from consdb_actions.adapters.github.pull_requests import read_sections
 from consdb_actions.approval.plan import Part
@@ -38,7 +37,6 @@ from consdb_actions.publication.source import (
 )
 
 INI = "alembic.ini"
-MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 
 class TargetRepository:
@@ -102,12 +100,11 @@ class TargetRepository:
 
     def open_pulls(self) -> list[TargetPull]:
         """Read all open pull requests from branches of this repository."""
-        return self._pulls({"state": "open"})
+        return self._own(self._github.items(f"{self._root}/pulls", {"state": "open"}))
 
     def closed_pulls(self, branch: str) -> list[TargetPull]:
         """Read the closed pull requests of a branch, newest first."""
-        owner = self.repository.partition("/")[0]
-        pulls = self._pulls({"state": "closed", "head": f"{owner}:{branch}"})
+        pulls = self._own(self._github.pulls_of(self.repository, branch, "closed"))
         return sorted((pull for pull in pulls if pull.branch == branch), key=lambda pull: -pull.number)
 
     def present(self, base: str, branch: str, theirs: tuple[str, ...] = ()) -> Present | None:
@@ -145,13 +142,11 @@ class TargetRepository:
             if error.status not in (404, 422):  # it is gone already
                 raise
 
-    def _pulls(self, query: dict[str, str | int]) -> list[TargetPull]:
-        items = self._github.items(f"{self._root}/pulls", query)
+    def _own(self, items: list[Any]) -> list[TargetPull]:
         return [graphql.seen(item, TargetPull) for item in items if graphql.is_own(item)]
 
     def _blob(self, sha: str) -> bytes:
-        data = self._github.get(f"{self._root}/git/blobs/{sha}", lasting=True)
-        return base64.b64decode(data["content"])
+        return self._github.blob(self.repository, sha)
 
 
 # Seconds before each look whether GitHub knows by now if a pull request can be merged.
@@ -171,9 +166,7 @@ def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> S
         github, f"{root}/git/ref/heads/{quoted_path(asked.branch)}", f"branch {asked.branch}", repository
     )
     default = github.default_branch(repository)
-    owner = repository.partition("/")[0]
-    items = github.items(f"{root}/pulls", {"state": "open", "head": f"{owner}:{asked.branch}"})
-    pulls = [graphql.seen(item, PullSeen) for item in items]
+    pulls = [graphql.seen(item, PullSeen) for item in github.pulls_of(repository, asked.branch, "open")]
     found = next((pull for pull in pulls if pull.branch == asked.branch and not pull.from_fork), None)
     return SchemaSource(repository, asked.branch, head["object"]["sha"], default, found)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted, quoted_path
+from consdb_actions.adapters.github.client import MOST_FILES, GitHub, GitHubError, quoted, quoted_path
 from consdb_actions.adapters.github.contents import Objects
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import (
@@ -27,8 +27,6 @@ from consdb_actions.proposal import (
     merged_body,
     signed_message,
 )
-
-MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 Json = Mapping[str, Any]
 
@@ -89,10 +87,7 @@ class ProposalReader:
 
     def blob(self, repository: str, sha: str | None) -> bytes | None:
         """Return the bytes of a blob; None for none."""
-        if sha is None:
-            return None
-        data = self._github.get(f"/repos/{repository}/git/blobs/{sha}", lasting=True)
-        return base64.b64decode(data["content"])
+        return None if sha is None else self._github.blob(repository, sha)
 
     def _blobs(self, repository: str, paths: Iterable[str], commit: str) -> dict[str, str | None]:
         """Return the blob of each path at a commit."""
@@ -142,14 +137,9 @@ class ProposalReader:
 
     def _pulls(self, proposal: Proposal) -> tuple[PullSeen, ...]:
         """Read the pull requests of the branch, newest first; those of forks are none of them."""
-        owner = proposal.repository.partition("/")[0]
-        items = self._github.items(
-            f"/repos/{proposal.repository}/pulls",
-            {"head": f"{owner}:{proposal.branch}", "state": "all"},
-        )
         pulls = [
             graphql.seen(item, PullSeen)
-            for item in items
+            for item in self._github.pulls_of(proposal.repository, proposal.branch)
             if item["head"]["ref"] == proposal.branch and graphql.is_own(item)
         ]
         return tuple(sorted(pulls, key=lambda pull: -pull.number))
@@ -282,10 +272,7 @@ class Proposals:
         """Open the pull request, once."""
 
         def landed() -> Any:
-            items = self._github.items(
-                f"{root}/pulls", {"head": f"{proposal.repository.partition('/')[0]}:{proposal.branch}"}
-            )
-            return next((item for item in items if item["state"] == "open"), None)
+            return next(iter(self._github.pulls_of(proposal.repository, proposal.branch, "open")), None)
 
         body = {
             "title": proposal.title,

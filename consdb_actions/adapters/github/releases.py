@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.client import MOST_FILES, GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, Objects, read_config
 from consdb_actions.config import Config
 from consdb_actions.deploy.model import DATALINK_FILE, DeployPlan, branch_tag
@@ -29,8 +29,6 @@ from consdb_actions.release.versions import (
 )
 
 _LATE = timedelta(days=7)  # How much the clock of who made a commit may differ from GitHub's
-
-MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 
 def read_contents(
@@ -546,10 +544,7 @@ class DeployReader:
 
     def _merge(self, repository: str, branch: str) -> tuple[int, str, Any]:
         """Return number, commit and day of the last merge of a branch."""
-        owner = repository.partition("/")[0]
-        items = self._github.items(
-            f"/repos/{repository}/pulls", {"head": f"{owner}:{branch}", "state": "all"}
-        )
+        items = self._github.pulls_of(repository, branch)
         merged = [item for item in items if item.get("merged_at") and item.get("merge_commit_sha")]
         still_open = [item["number"] for item in items if item["state"] == "open"]
         if still_open or not merged:
