@@ -465,7 +465,7 @@ def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Ite
             "refused",
             "rows are written in a form that the replica cannot accept, and would be sent to it",
             "Ask an administrator to run these first, and put the tables back afterwards; see the runbook.",
-            tuple(sql.take_out(replication, tables).split("\n")),
+            tuple(sql.alter_publication(replication, "DROP", tables).split("\n")),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from consdb_actions.approval.evaluate import differences
@@ -120,7 +120,7 @@ def _everywhere(
         elif late:
             behind.setdefault(_tags(late), []).append(environment)
         else:
-            there.setdefault(_common(parts), []).extend(parts[:1])
+            there.setdefault(listed(list(dict.fromkeys(item.tag for item in parts))), []).extend(parts[:1])
             moments += [_since(item, holds) for item in parts]
             evidence.update(dict.fromkeys(_shown(item) for item in parts[:1]))
     words = [f"{listed([item.environment for item in parts])} at {tag}" for tag, parts in there.items()]
@@ -151,11 +151,6 @@ def _tags(parts: list[Deployment]) -> str:
         f"{item.component.partition('.')[0]} {item.tag or 'without a tag'}" for item in parts
     )
     return listed(list(said))
-
-
-def _common(parts: list[Deployment]) -> str:
-    """Name the tags of an environment."""
-    return listed(list(dict.fromkeys(item.tag for item in parts)))
 
 
 def _since(item: Deployment, holds: Holds) -> datetime | None:
@@ -517,17 +512,18 @@ def _judge(
     binding: Binding,
     applicable: frozenset[str],
 ) -> CommentCommand:
+    def judged(outcome: CommandOutcome, answer: str = "", bound: Binding | None = None) -> CommentCommand:
+        return CommentCommand(comment, actor, said, outcome, answer, bound)
+
     if isinstance(said, Mistake):
-        return CommentCommand(comment, actor, said, CommandOutcome.REJECTED, said.answer)
+        return judged(CommandOutcome.REJECTED, said.answer)
     if said.verb is Verb.HELP:
-        return CommentCommand(comment, actor, said, CommandOutcome.ACCEPTED)
+        return judged(CommandOutcome.ACCEPTED)
     day = comment.created_at.date()
     if said.verb in (Verb.DONE, Verb.UNDO):
         step = BY_ID[said.step]
         if step.id not in applicable:
-            return CommentCommand(
-                comment, actor, said, CommandOutcome.REJECTED, f"{step.id} is not a step of this change"
-            )
+            return judged(CommandOutcome.REJECTED, f"{step.id} is not a step of this change")
         people = attesters(facts, step, day)
         what = f"attest to {step.id}"
     else:
@@ -537,30 +533,19 @@ def _judge(
     if not people.has(actor):
         if people.problems:
             why = f"it cannot be determined who may {what}: {'; '.join(people.problems)}"
-            return CommentCommand(comment, actor, said, CommandOutcome.UNDECIDED, why)
+            return judged(CommandOutcome.UNDECIDED, why)
         who = ", ".join(people.people) or "nobody, until the configuration names people"
-        return CommentCommand(
-            comment,
-            actor,
-            said,
-            CommandOutcome.REJECTED,
-            f"{actor.login} may not {what}. Those who may: {who}",
-        )
+        return judged(CommandOutcome.REJECTED, f"{actor.login} may not {what}. Those who may: {who}")
     if said.verb is Verb.DONE and (unreadable := _unreadable(facts)) and memo is None:
-        return CommentCommand(
-            comment,
-            actor,
-            said,
-            CommandOutcome.UNDECIDED,
-            f"the commit that this refers to cannot be determined: {unreadable}",
-        )
+        why = f"the commit that this refers to cannot be determined: {unreadable}"
+        return judged(CommandOutcome.UNDECIDED, why)
     if said.verb is Verb.DONE and not binding.sha:
-        words = (
+        why = (
             "a push came at about the same time, so the commit that this refers to is uncertain; "
             "repeat the comment"
         )
-        return CommentCommand(comment, actor, said, CommandOutcome.REJECTED, words)
-    return CommentCommand(comment, actor, said, CommandOutcome.ACCEPTED, binding=binding)
+        return judged(CommandOutcome.REJECTED, why)
+    return judged(CommandOutcome.ACCEPTED, bound=binding)
 
 
 def _carry_out(
@@ -574,7 +559,7 @@ def _carry_out(
         answer = "" if standing else f"{step} was not done, so nothing changes"
         standing.clear()
         undone[step] = item
-        return _answered(item, answer)
+        return replace(item, answer=answer)
     if item.said.verb is not Verb.DONE or item.binding is None:
         return item
     same = next((old for old in standing if old.binding == item.binding), None)
@@ -585,12 +570,10 @@ def _carry_out(
         )
     )
     if same is not None:
-        return _answered(item, f"{same.by} already attested to it on {same.at:%Y-%m-%d}; nothing changes")
+        return replace(
+            item, answer=f"{same.by} already attested to it on {same.at:%Y-%m-%d}; nothing changes"
+        )
     return item
-
-
-def _answered(item: CommentCommand, answer: str) -> CommentCommand:
-    return CommentCommand(item.comment, item.actor, item.said, item.outcome, answer, item.binding)
 
 
 def _memo(

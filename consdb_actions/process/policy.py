@@ -26,13 +26,6 @@ class Route(StrEnum):
     USDF = "usdf"
 
 
-class Proof(StrEnum):
-    """The kind of evidence of a step (rule P1)."""
-
-    DERIVED = "derived"
-    ATTESTED = "attested"
-
-
 @dataclass(frozen=True, slots=True)
 class ProcessStep:
     """A step of the process."""
@@ -41,8 +34,7 @@ class ProcessStep:
     title: str  # what is true when it is done
     todo: str  # instruction
     owner: str  # id of a role; the policy can override it
-    proof: Proof
-    evidence: str  # description of the evidence
+    evidence: str = ""  # from which it is derived; empty if an authorized person attests to it (rule P1)
     # ids of steps that must come before; one that does not apply stands for its own
     after: tuple[str, ...] = ()
     routes: tuple[Route, ...] = (Route.SUMMIT, Route.USDF)  # on which the step applies
@@ -51,7 +43,7 @@ class ProcessStep:
     @property
     def attested(self) -> bool:
         """Return whether people attest to the step."""
-        return self.proof is Proof.ATTESTED
+        return not self.evidence
 
 
 MERGE = "merge-sdm"  # The last step but one: ``consdb/ready-to-merge`` guards it (rule P3)
@@ -65,7 +57,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Ticket and pull request",
         "name the ticket",
         CONTRIBUTOR,
-        Proof.DERIVED,
         "the pull request exists and names a ticket",
     ),
     ProcessStep(
@@ -73,7 +64,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Schema copied from the EFD configuration",
         "copy the schema from the EFD configuration",
         "consdb",
-        Proof.DERIVED,
         "the files are equal to those of consdb",
         after=("gather",),
         routes=(Route.USDF,),
@@ -83,7 +73,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Approval by all roles",
         "approve the change",
         APPROVERS,
-        Proof.DERIVED,
         "`consdb/approvals` shows the approval of all roles",
         after=("gather",),
     ),
@@ -92,7 +81,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Migration generated",
         "generate the migration",
         "consdb",
-        Proof.DERIVED,
         "a pull request in consdb contains the up-to-date migration",
         after=("gather",),
     ),
@@ -101,8 +89,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Applied and tested at the Base Test Stand",
         "apply and test at the Base Test Stand",
         "consdb",
-        Proof.ATTESTED,
-        "an authorized person attests to it in a comment",
         after=("approve", "generate"),
         routes=(Route.SUMMIT,),
         names=("base", "base-test-stand"),
@@ -112,8 +98,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Applied and tested on the USDF dev database",
         "apply and test on the USDF dev database",
         "consdb",
-        Proof.ATTESTED,
-        "an authorized person attests to it in a comment",
         after=("generate",),
         routes=(Route.USDF,),
         names=("usdf-dev",),
@@ -123,7 +107,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Migration merged in consdb",
         "merge the migration in consdb",
         "consdb",
-        Proof.DERIVED,
         "the pull request in consdb is merged",
         after=("bts", "dev"),
     ),
@@ -132,7 +115,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Release tagged",
         "tag a release of consdb",
         "consdb",
-        Proof.DERIVED,
         "a release tag of consdb contains the merge",
         after=("merge-consdb",),
     ),
@@ -141,7 +123,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Release deployed by stages",
         "deploy the release by stages",
         "consdb",
-        Proof.DERIVED,
         "the environments in phalanx have a release that contains the merge",
         after=("tag",),
     ),
@@ -150,8 +131,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Summit database migrated",
         "migrate the Summit database",
         "consdb",
-        Proof.ATTESTED,
-        "an authorized person attests to it in a comment",
         after=("tag",),
         routes=(Route.SUMMIT,),
         names=("summit-migrated",),
@@ -161,8 +140,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "New tables added to the publication",
         "add the new tables to the publication",
         "consdb",
-        Proof.ATTESTED,
-        "an authorized person attests to it in a comment",
         after=("summit",),
         routes=(Route.SUMMIT,),
         names=("replication",),
@@ -172,8 +149,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "USDF database migrated",
         "migrate the USDF database",
         "usdf",
-        Proof.ATTESTED,
-        "an authorized person attests to it in a comment",
         after=("tag", "publication"),
         names=("usdf-migrated",),
     ),
@@ -182,8 +157,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "pqserver restarted in all environments",
         "restart pqserver in all environments",
         "consdb",
-        Proof.ATTESTED,
-        "an authorized person attests to it in a comment",
         after=("deploy", "summit", "usdf"),
         names=("restart",),
     ),
@@ -192,7 +165,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "TAP_SCHEMA of this change deployed",
         "deploy the TAP_SCHEMA of this change",
         "consdb",
-        Proof.DERIVED,
         "the environments in phalanx have a TAP_SCHEMA image that contains the change",
         after=("usdf",),
     ),
@@ -201,7 +173,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "Schema change merged in sdm_schemas",
         "merge this pull request",
         "consdb",
-        Proof.DERIVED,
         "this pull request is merged",
         after=("approve", "pqserver", "tap"),
     ),
@@ -210,7 +181,6 @@ STEPS: tuple[ProcessStep, ...] = (
         "consdbtap pinned to a weekly tag",
         "pin consdbtap to a weekly tag",
         "consdb",
-        Proof.DERIVED,
         "the environments in phalanx have a weekly tag that contains the merge",
         after=(MERGE,),
     ),

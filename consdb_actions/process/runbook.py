@@ -379,10 +379,10 @@ def _it_ticket(plan: RunbookPlan, ticket: str, when: str) -> Text:
             "",
             "1. Right before we upgrade the database:",
             "",
-            sql.take_out(replication, unsent),
+            sql.alter_publication(replication, "DROP", unsent),
         ]
     statements = [sql.add_to_publication(replication, added, schemas)] if added else []
-    statements += [sql.put_back(replication, again)] if again else []
+    statements += [sql.alter_publication(replication, "ADD", again)] if again else []
     lines += [
         "",
         f"{'2. R' if unsent else 'R'}ight after we have upgraded it:",
@@ -391,7 +391,7 @@ def _it_ticket(plan: RunbookPlan, ticket: str, when: str) -> Text:
         "",
         "Afterwards, each of these must return 0:",
         "",
-        sql.not_published(replication, names),
+        sql.published(replication, names, missing=True),
         *(["", sql.grants_there([(n, replication.role, "SELECT") for n in added])] if added else []),
         "",
         "Please change nothing else.",

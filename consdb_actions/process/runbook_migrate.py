@@ -112,7 +112,7 @@ def unpublish(plan: RunbookPlan) -> Iterator[RunbookStep]:
         site.id,
         f"{site.administrators}, by the ticket below",
         (
-            run(site, sql.take_out(replication, tables), "administrator"),
+            run(site, sql.alter_publication(replication, "DROP", tables), "administrator"),
             ask(site, sql.published(replication, tables), "0"),
         ),
         f"The upgrade writes rows of {listed([str(t) for t in tables])} in a form that {plan.replica.title} "
@@ -138,8 +138,8 @@ def republish(plan: RunbookPlan, prefix: str | None = None) -> Iterator[RunbookS
         site.id,
         f"{site.administrators}, by the ticket below",
         (
-            run(site, sql.put_back(replication, tables), "administrator"),
-            ask(site, sql.not_published(replication, tables), "0"),
+            run(site, sql.alter_publication(replication, "ADD", tables), "administrator"),
+            ask(site, sql.published(replication, tables, missing=True), "0"),
         ),
         f"Without this, {plan.replica.title} misses every new row of these tables, without an error.",
         ("Do not restart the writers before this is done.",),
@@ -166,7 +166,7 @@ def publish(plan: RunbookPlan) -> Iterator[RunbookStep]:
         f"{site.administrators}, by the ticket below",
         (
             run(site, sql.add_to_publication(replication, tables, schemas), "administrator"),
-            ask(site, sql.not_published(replication, tables), "0"),
+            ask(site, sql.published(replication, tables, missing=True), "0"),
             ask(site, sql.grants_there(readable), "0"),
         ),
         failure=(

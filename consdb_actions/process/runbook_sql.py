@@ -47,23 +47,14 @@ def columns_counted(relations: Iterable[tuple[Name, int]]) -> str:
     )
 
 
-def _columns(columns: Iterable[tuple[Name, str]], there: str) -> str:
+def columns_there(columns: Iterable[tuple[Name, str]], *, missing: bool = False) -> str:
+    """Count those of some columns that exist, or the missing ones."""
     rows = ((table(name), column) for name, column in columns)
     return (
         f"SELECT count(*) FROM {_values(rows, 'relation, name')}\n"
-        f"WHERE {there} (SELECT FROM pg_attribute\n"
+        f"WHERE {'NOT ' if missing else ''}EXISTS (SELECT FROM pg_attribute\n"
         "    WHERE attrelid = to_regclass(relation) AND attname = name AND NOT attisdropped);"
     )
-
-
-def columns_there(columns: Iterable[tuple[Name, str]]) -> str:
-    """Count the missing ones of some columns."""
-    return _columns(columns, "NOT EXISTS")
-
-
-def columns_gone(columns: Iterable[tuple[Name, str]]) -> str:
-    """Count the remaining ones of some columns."""
-    return _columns(columns, "EXISTS")
 
 
 def grants_there(grants: Iterable[tuple[Name, str, str]]) -> str:
@@ -146,38 +137,21 @@ def add_to_publication(replication: Replication, tables: Sequence[Name], schemas
     role = quote(replication.role)
     lines = [f"GRANT USAGE ON SCHEMA {quote(schema)} TO {role};" for schema in schemas]
     lines.append(f"GRANT SELECT ON {sql_list(tables)} TO {role};")
-    return "\n".join([*lines, put_back(replication, tables)])
+    return "\n".join([*lines, alter_publication(replication, "ADD", tables)])
 
 
-def take_out(replication: Replication, tables: Iterable[Name]) -> str:
-    """Remove tables from the publication."""
+def alter_publication(replication: Replication, what: str, tables: Iterable[Name]) -> str:
+    """Add tables to the publication (``ADD``), or remove them (``DROP``)."""
     publication = quote(replication.publication)
-    return "\n".join(f"ALTER PUBLICATION {publication} DROP TABLE {table(name)};" for name in tables)
+    return "\n".join(f"ALTER PUBLICATION {publication} {what} TABLE {table(name)};" for name in tables)
 
 
-def put_back(replication: Replication, tables: Iterable[Name]) -> str:
-    """Add tables to the publication again."""
-    publication = quote(replication.publication)
-    return "\n".join(f"ALTER PUBLICATION {publication} ADD TABLE {table(name)};" for name in tables)
-
-
-def published(replication: Replication, tables: Iterable[Name]) -> str:
-    """Count the published ones of some tables."""
+def published(replication: Replication, tables: Iterable[Name], *, missing: bool = False) -> str:
+    """Count the published ones of some tables, or the missing ones."""
     rows = ((name.schema, name.name) for name in tables)
     return (
         f"SELECT count(*) FROM {_values(rows, 'in_schema, name')}\n"
-        "WHERE EXISTS (SELECT FROM pg_publication_tables\n"
-        f"    WHERE pubname = {literal(replication.publication)} AND schemaname = in_schema"
-        " AND tablename = name);"
-    )
-
-
-def not_published(replication: Replication, tables: Iterable[Name]) -> str:
-    """Count the unpublished ones of some tables."""
-    rows = ((name.schema, name.name) for name in tables)
-    return (
-        f"SELECT count(*) FROM {_values(rows, 'in_schema, name')}\n"
-        "WHERE NOT EXISTS (SELECT FROM pg_publication_tables\n"
+        f"WHERE {'NOT ' if missing else ''}EXISTS (SELECT FROM pg_publication_tables\n"
         f"    WHERE pubname = {literal(replication.publication)} AND schemaname = in_schema"
         " AND tablename = name);"
     )

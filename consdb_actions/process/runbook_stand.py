@@ -114,8 +114,8 @@ def upgrade_checks(site: Site, changes: Sequence[SectionChange]) -> tuple[Block,
     still = [pair for pair in gone if pair not in set(there)]
     questions = (
         (counted, sql.columns_counted(counted.items())),
-        (there, sql.columns_there(there[:_MOST])),
-        (still, sql.columns_gone(still[:_MOST])),
+        (there, sql.columns_there(there[:_MOST], missing=True)),
+        (still, sql.columns_there(still[:_MOST])),
         (grants, sql.grants_there(grants)),
     )
     blocks += [Block("check", site.id, text, answer="0") for some, text in questions if some]
