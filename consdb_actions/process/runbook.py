@@ -224,8 +224,7 @@ def _back_intro(plan: RunbookPlan, back: RunbookPlan) -> tuple[str, ...]:
     if plan.needs.pause:
         words = [
             f"Only after {plan.replica.title} was upgraded too, and has every row. If its upgrade failed, "
-            "fix and "
-            "finish it first: no row may wait for a site that cannot accept it."
+            "fix and finish it first: no row may wait for a site that cannot accept it."
         ]
     lost = [loss for change in back.at_replica for loss in change.forward.losses]
     if lost:
@@ -261,9 +260,8 @@ def _warnings(plan: RunbookPlan) -> Iterator[str]:
     needs: Needs = plan.needs
     for words in needs.different:
         yield (
-            f"New column {words} gets different values at {plan.replica.title} and {plan.publisher.title} "
-            "in all "
-            "existing rows. Give it a fixed value, or fill it from other columns."
+            f"New column {words} gets different values at {plan.replica.title} and {plan.publisher.title} in "
+            "all existing rows. Give it a fixed value, or fill it from other columns."
         )
     for change in plan.at_replica:
         for words in change.forward.unknown:
@@ -336,8 +334,7 @@ def _announcement(plan: RunbookPlan, ticket: str, release: str, when: str) -> Te
     if plan.needs.pause:
         lines.append(
             f"{plan.replica.title} receives nothing new from {plan.publisher.title} until it is done; no "
-            "data is "
-            "lost."
+            "data is lost."
         )
     lines.append("Questions: #consolidated-database")
     return Text("Announcement", site.channel, "\n".join(lines))

@@ -38,8 +38,7 @@ def drain(plan: RunbookPlan) -> RunbookStep:
         "",
         (
             "An error says that the replica is still behind: run it again as long as the distance shrinks. "
-            "If it "
-            f"does not shrink, restart the writers and call {plan.replica.administrators}.",
+            f"If it does not shrink, restart the writers and call {plan.replica.administrators}.",
         ),
     )
 
@@ -72,9 +71,8 @@ def nothing_waits(plan: RunbookPlan) -> RunbookStep:
         (ask(plan.publisher, sql.pending(plan.sites.replication), "0", "replication"),),
         "The replica could never accept a row that is waiting now.",
         (
-            f"Not `0`: something still writes. Run `{plan.enable}` at {plan.replica.title}, find the "
-            "writer, and "
-            f"continue from “Wait until {plan.replica.title} has every row”.",
+            f"Not `0`: something still writes. Run `{plan.enable}` at {plan.replica.title}, find the writer, "
+            f"and continue from “Wait until {plan.replica.title} has every row”.",
         ),
     )
 
@@ -175,8 +173,7 @@ def publish(plan: RunbookPlan) -> Iterator[RunbookStep]:
             "continue with "
             "the checks.",
             "Anything else: continue without this step. The new tables can be added later, with this step "
-            "and "
-            "the refresh below.",
+            "and the refresh below.",
         ),
     )
 
@@ -193,8 +190,7 @@ def empty(plan: RunbookPlan) -> Iterator[RunbookStep]:
         f"ConsDB team, as {plan.replica.user}",
         (run(plan.replica, sql.truncate(tables)),),
         "The upgrade has filled them at both sites. All of their rows will be copied from "
-        f"{plan.publisher.title}, "
-        "and would exist twice.",
+        f"{plan.publisher.title}, and would exist twice.",
     )
 
 
@@ -245,8 +241,7 @@ def caught_up(plan: RunbookPlan) -> RunbookStep:
         "This shows that replication works.",
         (
             "An error says that the replica is still behind: if many rows were waiting, run it again. "
-            "Otherwise see "
-            "the previous step.",
+            "Otherwise see the previous step.",
         ),
     )
 
@@ -380,8 +375,7 @@ def _writers(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterato
         reasons = listed(plan.needs.reasons or tuple(str(n) for c in plan.local for n in _disturbed(c)), 4)
         why = (
             f"Rows written before the upgrade of {plan.publisher.title} do not fit {plan.replica.title} "
-            "after its "
-            f"own upgrade: {reasons}. All of them must arrive first."
+            f"after its own upgrade: {reasons}. All of them must arrive first."
             if plan.needs.quiet
             else f"The current writers cannot write to the new tables: {reasons}."
         )
@@ -408,8 +402,7 @@ def _replica_fails(plan: RunbookPlan) -> tuple[str, ...]:
     if plan.needs.pause:
         words.append(
             f"Leave the subscription disabled and {plan.publisher.title} as it is now: rows wait and are not "
-            "lost. "
-            "Fix the cause, and run the same command again. The last query of “Pre-flight checks” shows how "
-            "long rows can wait."
+            "lost. Fix the cause, and run the same command again. The last query of “Pre-flight checks” "
+            "shows how long rows can wait."
         )
     return tuple(words)

@@ -45,8 +45,7 @@ def upgrade_step(
         _locks(changes),
         (
             "Exit code 1 or 3: nothing was changed; the message says why. Exit code 5: the database was "
-            "changed; "
-            "follow “When an upgrade fails half way”.",
+            "changed; follow “When an upgrade fails half way”.",
             *failure,
         ),
         minutes=10,
@@ -538,8 +537,7 @@ def release_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[Runboo
             _TEAM,
             (Block("command", "", deploy_command(release, f"--stage {stage}", release.tag)),),
             "It replaces the tag of the branch. Merge the pull request; in Argo CD, reset the target "
-            "revision, "
-            "Refresh and Sync. You may take the test image again.",
+            "revision, Refresh and Sync. You may take the test image again.",
             (
                 "An image is missing: the workflows of the tag are still running. Wait, and run the command "
                 "again.",
@@ -575,8 +573,7 @@ def summit_deploy_step(plan: RunbookPlan, release: RunbookRelease) -> Iterator[R
         (
             *_LOGS,
             "It is refused because the previous stage is not finished: finish that stage, or use "
-            "--force-order, "
-            "which is recorded.",
+            "--force-order, which is recorded.",
         ),
         minutes=15,
     )
@@ -615,9 +612,8 @@ def after_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookS
             "",
             _TEAM,
             (Block("restart", "", plan.sites.restart),),
-            f"In each of these {len(environments)} environments, or with Restart of deployment "
-            "consdb-pq in Argo "
-            "CD. Until then it uses the old schema.",
+            f"In each of these {len(environments)} environments, or with Restart of deployment consdb-pq in "
+            "Argo CD. Until then it uses the old schema.",
             _LOGS,
             minutes=10,
         )
@@ -727,8 +723,7 @@ def halfway_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
         _TEAM,
         tuple(blocks),
         f"{rule} The evidence file of the command shows what is wrong (`verification`) or what was applied "
-        "in "
-        "part (`part`).",
+        "in part (`part`).",
         ("Any other revision than these two: call the ConsDB team before doing anything else.",),
         minutes=5,
     )

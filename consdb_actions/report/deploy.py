@@ -119,9 +119,8 @@ def _warnings(plan: DeployPlan) -> list[str]:
     request, lines = plan.request, []
     if plan.waived and request.waive_until is not None:
         lines.append(
-            f"{code(request.tag.text)} is not a release. It may stay at "
-            f"{_and(map(escape, plan.waived))} until **{request.waive_until}**; "
-            "after that day the drift report counts it as an error."
+            f"{code(request.tag.text)} is not a release. It may stay at {_and(map(escape, plan.waived))} "
+            f"until **{request.waive_until}**; after that day the drift report counts it as an error."
         )
     if plan.waiting:
         stages = _and(dict.fromkeys(escape(item.stage) for item in plan.waiting))
