@@ -127,47 +127,6 @@ class ApprovalReport(Public):
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class ExplanationNode:
-    """One line of an explanation, with the lines that support it."""
-
-    text: str
-    outcome: str
-    children: tuple[ExplanationNode, ...] = ()
-
-
-def explain(decision: Decision) -> ExplanationNode:
-    """Convert a decision to a tree of sentences: roles, and their reviews."""
-    children = [
-        ExplanationNode(
-            f"{item.role.title}: {item.reason}",
-            item.outcome.value,
-            (
-                *(_review_node(review) for review in item.reviews),
-                *(ExplanationNode(word, "note") for word in (item.label_word, item.warning) if word),
-                *(
-                    [ExplanationNode(f"can approve: {', '.join(item.eligible)}", "note")]
-                    if item.eligible
-                    else []
-                ),
-            ),
-        )
-        for item in decision.roles
-    ]
-    if decision.others:
-        reviews = tuple(_review_node(review) for review in decision.others)
-        children.append(ExplanationNode("reviews that count for no role", "note", reviews))
-    children.extend(ExplanationNode(note, "note") for note in decision.notes)
-    return ExplanationNode(decision.description, decision.state.value, tuple(children))
-
-
-def _review_node(review: ReviewVerdict) -> ExplanationNode:
-    when = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "an unknown day"
-    return ExplanationNode(
-        f"review by {review.author.login} of {when}: {review.reason}", review.standing.value
-    )
-
-
 def label_word(facts: ApprovalFacts, role: Role) -> str:
     """Explain, from the timeline only, why a label set by hand is removed; empty if set by us."""
     events = [

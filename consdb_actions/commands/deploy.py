@@ -28,9 +28,8 @@ from consdb_actions.deploy.model import APPS
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.commands.deployment import DeployOptions
     from consdb_actions.config import Config
-    from consdb_actions.deploy.model import DeployPolicy
+    from consdb_actions.deploy.model import DeployPolicy, DeployRequest
     from consdb_actions.report.deploy import DeploymentReport
 
 _TICKET = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}-[0-9]{1,9}", re.ASCII)
@@ -220,22 +219,12 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.registry import Registry
     from consdb_actions.commands.deployment import Deployer, plan_locally, release_tags, values_source
-    from consdb_actions.deploy.plan import check_request, nowhere
+    from consdb_actions.deploy.plan import check_request
 
     config = load_config(options["config"])
     policy = _policy(config, options["repo"])
     asked = _asked(options, config)
-    check_request(
-        policy,
-        asked.app,
-        today=asked.today,
-        stage=asked.stage,
-        environments=asked.environments,
-        components=asked.components,
-        waive_until=asked.waive_until,
-    )
-    if not (asked.repin or asked.stage or asked.environments):
-        raise nowhere(policy)
+    check_request(policy, asked)
     if options["phalanx"] is not None:
         if asked.repin:
             raise InputError("--repin needs the API, not a clone", place="--repin", remedy="Omit --phalanx.")
@@ -280,9 +269,8 @@ def _policy(config: Config, repo: str | None) -> DeployPolicy:
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 
 
-def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
-    from consdb_actions.commands.deployment import DeployOptions
-    from consdb_actions.deploy.model import check_tag
+def _asked(options: dict[str, Any], config: Config) -> DeployRequest:
+    from consdb_actions.deploy.model import DeployRequest, check_tag, read_tag
 
     tag, ticket, repin = options["tag"], options["ticket"] or "", options["repin"]
     if repin and (options["app"] != "consdbtap" or tag or options["components"]):
@@ -303,10 +291,10 @@ def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
                 place="--ticket",
                 remedy="Use one like DM-12345.",
             )
-    return DeployOptions(
+    return DeployRequest(
         app=options["app"],
         today=moment_or_now(options["now"]).astimezone(UTC).date(),
-        tag=check_tag(tag) if tag else None,
+        tag=check_tag(tag) if tag else read_tag(""),
         ticket=ticket,
         stage=options["stage"] or "",
         environments=tuple(options["environments"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -41,38 +41,6 @@ from consdb_actions.release.versions import ReleasePolicy, newest
 from consdb_actions.report.deploy import DeploymentReport, pull_body, pull_message, pull_title
 
 
-@dataclass(frozen=True, slots=True)
-class DeployOptions:
-    """Validated options of a deployment; with `repin`, tag and ticket may be missing."""
-
-    app: str
-    today: date
-    tag: ImageTag | None = None
-    ticket: str = ""
-    stage: str = ""
-    environments: tuple[str, ...] = ()
-    components: tuple[str, ...] = ()
-    waive_until: date | None = None
-    force_order: bool = False
-    repin: bool = False
-    reopen: bool = False
-
-    def request(self) -> DeployRequest:
-        """Convert the options to a request."""
-        assert self.tag is not None
-        return DeployRequest(
-            self.app,
-            self.tag,
-            self.ticket,
-            self.today,
-            self.stage,
-            self.environments,
-            self.components,
-            self.waive_until,
-            self.force_order,
-        )
-
-
 def _values(source: ValuesSource, app: str, policy: DeployPolicy, place: str) -> dict[str, Values]:
     if not (values := read_values(source, app, policy)):
         raise InputError(
@@ -84,18 +52,17 @@ def _values(source: ValuesSource, app: str, policy: DeployPolicy, place: str) ->
 
 
 def plan_locally(
-    source: ValuesSource, name: str, policy: DeployPolicy, asked: DeployOptions, tags: Collection[str] | None
+    source: ValuesSource, name: str, policy: DeployPolicy, asked: DeployRequest, tags: Collection[str] | None
 ) -> DeploymentReport:
     """Plan a deployment from a clone of the values files; without ``tags``, releases are not checked."""
-    request = asked.request()
-    if tags is not None and asked.app == "consdb" and request.tag.is_fixed and request.tag.text not in tags:
+    if tags is not None and asked.app == "consdb" and asked.tag.is_fixed and asked.tag.text not in tags:
         last = newest(tags)
         raise InputError(
-            f"there is no release {request.tag.text} in this clone of consdb",
+            f"there is no release {asked.tag.text} in this clone of consdb",
             place="--tag",
             remedy=f"The newest is {last}. Run `git fetch --tags` if there should be one.",
         )
-    plan = make_plan(policy, request, _values(source, asked.app, policy, name))
+    plan = make_plan(policy, asked, _values(source, asked.app, policy, name))
     title = pull_title(plan) if plan.changes else ""
     outcome: Action = "opened" if plan.changes else "nothing"
     return DeploymentReport(
@@ -121,7 +88,7 @@ class Deployer:
         self._patterns = patterns
         self._reader = DeployReader(github)
 
-    def run(self, asked: DeployOptions, *, write: bool) -> DeploymentReport:
+    def run(self, asked: DeployRequest, *, write: bool) -> DeploymentReport:
         """Plan a deployment, and with `write` open or update its pull request."""
         repository = self._policy.repository
         base = ProposalReader(self._github).tip(repository, self._policy.base)
@@ -133,7 +100,7 @@ class Deployer:
             if found is None:
                 return DeploymentReport(None, repository, "nothing", done=False)
             asked = found
-        plan = make_plan(self._policy, asked.request(), values)
+        plan = make_plan(self._policy, asked, values)
         plan, digests = self._look_up(plan)
         title = pull_title(plan) if plan.changes else ""
         if plan.refusals:
@@ -188,7 +155,7 @@ class Deployer:
         )
         return with_found(plan, tuple(missing), datalink=datalink), digests
 
-    def _repinned(self, asked: DeployOptions, values: dict[str, Values]) -> DeployOptions | None:
+    def _repinned(self, asked: DeployRequest, values: dict[str, Values]) -> DeployRequest | None:
         """Find the tag that replaces a ticket image; None if there is nothing to replace."""
         image = ticket_image(self._policy, values, stage=asked.stage, environments=asked.environments)
         if image is None:

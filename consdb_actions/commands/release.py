@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,31 +40,24 @@ ACTIONS = "github-actions[bot]"
 BETWEEN_LOOKS = 15.0  # Seconds between two looks for the images
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseOptions:
-    """Options of a release."""
-
-    commit: str | None  # None: the newest of the default branch
-    tag: str | None  # The version that the caller expects; None: the next one
-    now: datetime  # Time of tagging
-
-
 def make_release(
     reader: ReleaseReader,
     releaser: Releaser | None,
     repository: str,
-    wanted: ReleaseOptions,
     policy: ReleasePolicy,
     tickets: Sequence[str],
+    now: datetime,
+    commit: str | None = None,
+    expected: str | None = None,
 ) -> ReleaseOutcome:
-    """Tag a commit and make the GitHub release, unless they exist."""
+    """Tag a commit, by default the newest, and make the GitHub release, unless they exist."""
     from consdb_actions.adapters.github.releases import MARK, TagTakenError
     from consdb_actions.release.notes import arrange
     from consdb_actions.release.versions import decide
     from consdb_actions.report.release import ReleaseOutcome, render_message, render_notes
 
     for left in reversed(range(AGAIN + 1)):
-        plan = decide(reader.facts(wanted.commit, wanted.now), policy, wanted.tag)
+        plan = decide(reader.facts(commit, now), policy, expected)
         plan.check()
         notes = arrange(reader.contents(plan.previous, plan.commit, policy), tickets)
         message = render_message(notes, repository.partition("/")[2], plan.tag, MARK)
@@ -72,7 +65,7 @@ def make_release(
         created = False
         if releaser is not None and plan.action == "create":
             try:
-                releaser.tag(plan.tag, plan.commit, message, wanted.now)
+                releaser.tag(plan.tag, plan.commit, message, now)
             except TagTakenError:
                 if not left:
                     raise
@@ -100,7 +93,6 @@ def wait_for_images(
     tag: str,
     seconds: float,
     clock: Clock,
-    say: Callable[[str], None],
 ) -> Mapping[str, ImageManifest | None]:
     """Look up images until all exist, or until the time-out."""
     found: dict[str, ImageManifest | None] = dict.fromkeys(images)
@@ -109,12 +101,12 @@ def wait_for_images(
         for image in images:
             if found[image] is None and (there := registry.find(image, tag)) is not None:
                 found[image] = there
-                say(f"{image}:{tag} is there, {there.digest[:19]}")
+                click.echo(f"{image}:{tag} is there, {there.digest[:19]}", err=True)
         missing = [image for image, there in found.items() if there is None]
         waited = clock.now() - start
         if not missing or waited >= seconds:
             return found
-        say(f"after {waited:.0f} of {seconds:.0f} s: waiting for {', '.join(missing)}")
+        click.echo(f"after {waited:.0f} of {seconds:.0f} s: waiting for {', '.join(missing)}", err=True)
         clock.sleep(min(BETWEEN_LOOKS, seconds - waited))
 
 
@@ -225,20 +217,19 @@ def tag_command(
 
     if commit is not None:
         commit_id(commit, "--commit")
-    repository, wanted = repository_name(repo), ReleaseOptions(commit, expected, moment_or_now(now))
+    repository, moment = repository_name(repo), moment_or_now(now)
     with github_session() as github, Registry(registry_url) as registry:
         reader = ReleaseReader(github, repository, run=os.environ.get("GITHUB_RUN_ID", ""))
         settings = _settings(reader, config)
         policy = settings.release
         releaser = None if dry_run else Releaser(github, repository)
-        outcome = make_release(reader, releaser, repository, wanted, policy, settings.ticket_patterns)
+        tickets = settings.ticket_patterns
+        outcome = make_release(reader, releaser, repository, policy, tickets, moment, commit, expected)
         found: Mapping[str, ImageManifest | None] | None = None
         failure: ExternalError | None = None
         if wait_images is not None and not dry_run:
             try:
-                found = wait_for_images(
-                    registry, policy.images, outcome.plan.tag, wait_images, SystemClock(), _say
-                )
+                found = wait_for_images(registry, policy.images, outcome.plan.tag, wait_images, SystemClock())
             except ExternalError as error:
                 failure = error
     _show(outcome, found, output_format)
@@ -280,10 +271,6 @@ def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:
     for data in reader.read(files, limit=1_000_000).values():
         return names, parse_config(data, source=f"{CONFIG_PATH} at {head[:12]}")
     return names, DEFAULT_CONFIG
-
-
-def _say(words: str) -> None:
-    click.echo(words, err=True)
 
 
 def _show(

@@ -534,6 +534,8 @@ class DeployRequest:
     components: tuple[str, ...] = ()  # all if empty
     waive_until: date | None = None  # last day of a mutable tag in an environment for releases only (rule R5)
     force_order: bool = False  # whether unfinished stages may be skipped
+    repin: bool = False  # whether tag and ticket, which may be empty, follow from the ticket image
+    reopen: bool = False  # whether to open a new pull request although the last one was closed unmerged
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -179,36 +179,30 @@ def candidates(tags: Iterable[str], merged: date) -> tuple[str, ...]:
 COMPONENTS = {"consdb": ("hinfo", "pq"), "consdbtap": ("tap-schema", "datalink")}
 
 
-def check_request(
-    policy: DeployPolicy,
-    app: str,
-    *,
-    today: date,
-    stage: str = "",
-    environments: Sequence[str] = (),
-    components: Sequence[str] = (),
-    waive_until: date | None = None,
-) -> None:
+def check_request(policy: DeployPolicy, request: DeployRequest) -> None:
     """Check a request against the policy alone, before values files are read."""
-    if stage and environments:
+    if (request.stage and request.environments) or not (
+        request.stage or request.environments or request.repin
+    ):
         raise nowhere(policy)
-    if stage:
-        policy.stage(stage)
-    for name in environments:
+    if request.stage:
+        policy.stage(request.stage)
+    for name in request.environments:
         policy.stage_of(name)
-    known = COMPONENTS[app]
-    for name in components:
+    known = COMPONENTS[request.app]
+    for name in request.components:
         if name.partition(".")[0] not in known:
             raise InputError(
-                f'{app} has no component "{name[:100]}"',
+                f'{request.app} has no component "{name[:100]}"',
                 place="--component",
                 remedy=f"It has {' and '.join(known)}.",
             )
-    if waive_until is not None and (problem := waiver_problem(policy, waive_until, today)):
+    until = request.waive_until
+    if until is not None and (problem := waiver_problem(policy, until, request.today)):
         raise InputError(
-            f"the waiver ends on {waive_until}, which is {problem}",
+            f"the waiver ends on {until}, which is {problem}",
             place="--waive-until",
-            remedy=f"Give a day from {today} on, at most {policy.longest_waiver} days away.",
+            remedy=f"Give a day from {request.today} on, at most {policy.longest_waiver} days away.",
         )
 
 

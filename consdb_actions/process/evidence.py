@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -57,12 +57,15 @@ def needed(facts: ProcessFacts) -> tuple[str, ...]:
     return facts.policy.components(files or [""])
 
 
-def deployed(facts: ProcessFacts, migrations: Collection[MigrationPull]) -> StepFinding:
-    """Check that every environment has a release with the migrations."""
+def deployed(facts: ProcessFacts) -> StepFinding:
+    """Check that every environment has a release with the migrations, once there is one."""
+    tagged = _tagged(facts)
+    if tagged.unknown:
+        return tagged
+    if not tagged.done:
+        return StepFinding(False, "")
     if trouble := facts.trouble(FactSource.PHALANX):
         return StepFinding(False, trouble, unknown=True)
-    if not migrations or not facts.releases:
-        return StepFinding(False, "")
     tags = {release.tag for release in facts.releases}
     families = needed(facts)
     return _everywhere(
@@ -90,7 +93,9 @@ def tap_deployed(facts: ProcessFacts) -> StepFinding:
 
 
 def repinned(facts: ProcessFacts) -> StepFinding:
-    """Check that every environment has a weekly tag with the merge."""
+    """Check that every environment has a weekly tag with the merge, once this pull request is merged."""
+    if facts.pull.merged_at is None:
+        return StepFinding(False, "")
     if trouble := facts.trouble(FactSource.PHALANX) or facts.trouble(FactSource.TAGS):
         return StepFinding(False, trouble, unknown=True)
     return _everywhere(
@@ -349,25 +354,12 @@ def _tagged(facts: ProcessFacts) -> StepFinding:
     return StepFinding(True, words, first.at, evidence=tuple(evidence))
 
 
-def _deployed(facts: ProcessFacts) -> StepFinding:
-    """Check the environments once there is a release."""
-    tagged = _tagged(facts)
-    if tagged.unknown:
-        return tagged
-    return deployed(facts, live_migrations(facts)) if tagged.done else StepFinding(False, "")
-
-
 def _merged(facts: ProcessFacts) -> StepFinding:
     pull = facts.pull
     if pull.merged_at is None:
         return StepFinding(False, "closed without a merge" if pull.state == "closed" else "")
     url = f"{facts.html_url}/commit/{pull.merge_commit}" if pull.merge_commit else pull.url
     return StepFinding(True, "", pull.merged_at, evidence=(Evidence(pull.merge_commit[:8] or "merge", url),))
-
-
-def _repinned(facts: ProcessFacts) -> StepFinding:
-    """Check the weekly tags once this pull request is merged."""
-    return repinned(facts) if facts.pull.merged_at is not None else StepFinding(False, "")
 
 
 # Function that derives each step without attestation.
@@ -378,10 +370,10 @@ DERIVED: dict[str, Callable[[ProcessFacts], StepFinding]] = {
     "generate": _generated,
     "merge-consdb": _merged_consdb,
     "tag": _tagged,
-    "deploy": _deployed,
+    "deploy": deployed,
     "tap": tap_deployed,
     "merge-sdm": _merged,
-    "repin": _repinned,
+    "repin": repinned,
 }
 
 _REQUESTS = {Verb.RENAME: "a rename", Verb.TAKE: "a side", Verb.REGENERATE: "a new migration"}

@@ -6,13 +6,11 @@ import re
 
 from consdb_actions.approval.evaluate import (
     Decision,
-    ExplanationNode,
     ReviewEffect,
     ReviewVerdict,
     RoleOutcome,
     RoleVerdict,
     StatusState,
-    explain,
 )
 from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.approval.plan import SECTION_ROOM, Part, remember
@@ -50,16 +48,21 @@ def _plain(item: RoleVerdict) -> str:
 
 
 def render_tree(decision: Decision) -> str:
-    """Render the tree of verdicts, one line per node."""
-    lines: list[str] = []
+    """Render the tree of verdicts: roles, and their reviews, one line each."""
+    lines = [f"[{decision.state}] {decision.description}"]
+    for item in decision.roles:
+        notes = [word for word in (item.label_word, item.warning) if word]
+        notes += [f"can approve: {', '.join(item.eligible)}"] if item.eligible else []
+        lines.append(f"  [{item.outcome}] {item.role.title}: {item.reason}")
+        lines += [*map(_tree_line, item.reviews), *(f"    [note] {note}" for note in notes)]
+    if decision.others:
+        lines += ["  [note] reviews that count for no role", *map(_tree_line, decision.others)]
+    return "\n".join([*lines, *(f"  [note] {note}" for note in decision.notes)])
 
-    def walk(node: ExplanationNode, depth: int) -> None:
-        lines.append(f"{'  ' * depth}[{node.outcome}] {node.text}")
-        for child in node.children:
-            walk(child, depth + 1)
 
-    walk(explain(decision), 0)
-    return "\n".join(lines)
+def _tree_line(review: ReviewVerdict) -> str:
+    when = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "an unknown day"
+    return f"    [{review.standing}] review by {review.author.login} of {when}: {review.reason}"
 
 
 SHOWN = 3  # Reviews per role in the table; the folded part lists all

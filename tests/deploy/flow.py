@@ -8,9 +8,9 @@ from typing import Any
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.registry import Registry
-from consdb_actions.commands.deployment import Deployer, DeployOptions
+from consdb_actions.commands.deployment import Deployer
 from consdb_actions.config import DEFAULT_CONFIG
-from consdb_actions.deploy.model import DeployPolicy, read_tag
+from consdb_actions.deploy.model import DeployPolicy, DeployRequest, read_tag
 from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.report.deploy import DeploymentReport
 from tests.support.github import GitHubDouble, TestClock
@@ -34,11 +34,11 @@ def deploy(
 ) -> DeploymentReport:
     """Plan or open a deployment once."""
     where = {} if values.keys() & {"stage", "environments", "repin"} else {"stage": "test-stands"}
-    asked = DeployOptions(
+    asked = DeployRequest(
         **{
             "app": "consdb",
             "today": TODAY,
-            "tag": None if values.get("repin") else read_tag(tag),
+            "tag": read_tag("" if values.get("repin") else tag),
             "ticket": "" if values.get("repin") else "DM-1",
             **where,
             **values,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
-from consdb_actions.commands.release import ReleaseOptions, make_release
+from consdb_actions.commands.release import make_release
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.report.release import ReleaseOutcome
@@ -34,8 +34,8 @@ def run(
     try:
         reader = ReleaseReader(github, REPOSITORY, run=run_id)
         releaser = None if dry else Releaser(github, REPOSITORY)
-        wanted = ReleaseOptions(commit, tag, now)
         tickets = DEFAULT_CONFIG.ticket_patterns
-        return make_release(reader, releaser, REPOSITORY, wanted, policy or ReleasePolicy(), tickets)
+        policy = policy or ReleasePolicy()
+        return make_release(reader, releaser, REPOSITORY, policy, tickets, now, commit, tag)
     finally:
         github.close()

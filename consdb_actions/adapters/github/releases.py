@@ -31,25 +31,6 @@ from consdb_actions.release.versions import (
 _LATE = timedelta(days=7)  # How much the clock of who made a commit may differ from GitHub's
 
 
-def read_contents(
-    github: GitHub, repository: str, branch: str, previous: GitTag | None, commit: str, policy: ReleasePolicy
-) -> ReleaseContents:
-    """Read what a release holds."""
-    if previous is None:
-        return ReleaseContents()
-    path = f"/repos/{repository}/compare/{previous.commit}...{commit}"
-    pages = list(github.pages(path, lasting=True))
-    commits = {item["sha"] for page in pages for item in page["commits"]}
-    since = graphql.moment(pages[0]["merge_base_commit"]["commit"]["committer"]["date"])
-    files = _compared(pages[0], previous.commit, policy)
-    if files is None:
-        contents, wanted = ApiContents(github, repository), policy.migrations
-        files = contents.files(previous.commit, wanted), contents.files(commit, wanted)
-    migrations, changed = _migrations(Objects(github, repository), *files)
-    pulls = _merged(github, repository, branch, commits, since)
-    return ReleaseContents(previous.name, len(commits), tuple(pulls), migrations, changed)
-
-
 def _merged(
     github: GitHub, repository: str, branch: str, commits: set[str], since: datetime | None
 ) -> list[MergedPull]:
@@ -205,9 +186,19 @@ class ReleaseReader:
 
     def contents(self, previous: GitTag | None, commit: str, policy: ReleasePolicy) -> ReleaseContents:
         """Read the merged pull requests and migrations of a release; the first has nothing to compare."""
-        return read_contents(
-            self._github, self._repository, str(self._data["default_branch"]), previous, commit, policy
-        )
+        if previous is None:
+            return ReleaseContents()
+        github, repository = self._github, self._repository
+        pages = list(github.pages(f"{self._root}/compare/{previous.commit}...{commit}", lasting=True))
+        commits = {item["sha"] for page in pages for item in page["commits"]}
+        since = graphql.moment(pages[0]["merge_base_commit"]["commit"]["committer"]["date"])
+        files = _compared(pages[0], previous.commit, policy)
+        if files is None:
+            contents, wanted = ApiContents(github, repository), policy.migrations
+            files = contents.files(previous.commit, wanted), contents.files(commit, wanted)
+        migrations, changed = _migrations(Objects(github, repository), *files)
+        pulls = _merged(github, repository, str(self._data["default_branch"]), commits, since)
+        return ReleaseContents(previous.name, len(commits), tuple(pulls), migrations, changed)
 
     def _peeled(self, sha: str) -> str:
         """Return what a tag object stands for in the end."""
