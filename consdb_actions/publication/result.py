@@ -27,53 +27,17 @@ def _words(text: str) -> frozenset[str]:
 
 
 # Alembic operations that are fully described by their arguments.
-OPERATIONS = frozenset(
-    {
-        "add_column",
-        "alter_column",
-        "create_check_constraint",
-        "create_foreign_key",
-        "create_index",
-        "create_primary_key",
-        "create_table",
-        "create_table_comment",
-        "create_unique_constraint",
-        "drop_column",
-        "drop_constraint",
-        "drop_index",
-        "drop_table",
-        "drop_table_comment",
-        "execute",
-        "rename_table",
-    }
+OPERATIONS = _words(
+    """add_column alter_column create_check_constraint create_foreign_key create_index
+    create_primary_key create_table create_table_comment create_unique_constraint drop_column
+    drop_constraint drop_index drop_table drop_table_comment execute rename_table"""
 )
 
 # SQLAlchemy names allowed in arguments, besides types in capitals.
-CONSTRUCTS = frozenset(
-    {
-        "BigInteger",
-        "Boolean",
-        "CheckConstraint",
-        "Column",
-        "Computed",
-        "Date",
-        "DateTime",
-        "Double",
-        "Float",
-        "ForeignKeyConstraint",
-        "Identity",
-        "Integer",
-        "Interval",
-        "LargeBinary",
-        "Numeric",
-        "PrimaryKeyConstraint",
-        "SmallInteger",
-        "String",
-        "Text",
-        "Time",
-        "UniqueConstraint",
-        "text",
-    }
+CONSTRUCTS = _words(
+    """BigInteger Boolean CheckConstraint Column Computed Date DateTime Double Float
+    ForeignKeyConstraint Identity Integer Interval LargeBinary Numeric PrimaryKeyConstraint SmallInteger
+    String Text Time UniqueConstraint text"""
 )
 
 _FLAGS = _words(

@@ -28,13 +28,7 @@ from consdb_actions.publication.plan import (
     stack_of,
 )
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import (
-    Inputs,
-    Marker,
-    RequestedMigration,
-    SchemaSource,
-    read_marker,
-)
+from consdb_actions.publication.source import Inputs, Marker, RequestedMigration, SchemaSource, read_marker
 
 INI = "alembic.ini"
 
