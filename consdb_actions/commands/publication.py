@@ -38,7 +38,7 @@ from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import Proposal, PullSeen, blob_sha
 from consdb_actions.publication.plan import (
-    Present,
+    BranchFiles,
     Publication,
     Rebase,
     Stack,
@@ -95,7 +95,7 @@ def tell_left_behind(
     inside = tuple(f"{folder}/versions/" for folder in folders.values())
     if not target.merged_since(pull.marker.target, revisions, inside):
         return ()
-    present = target.present(base, pull.branch) or Present()
+    present = target.present(base, pull.branch) or BranchFiles()
     newest = {name: target.newest(revisions, folder) for name, folder in folders.items()}
     rebases = find_rebases(present.files, folders, {name: sha for name, sha in newest.items() if sha})
     why = f"They could not be regenerated; see the comment on {reference}."
@@ -292,7 +292,7 @@ class _Case:
         wanted = self._proposal(base, pull, generated)
         proposals = Proposals(self._publisher.migrations)
         theirs = proposals.plan(wanted).kept if pull is not None else ()
-        present = (self._target.present(base, wanted.branch, theirs) if theirs else None) or Present()
+        present = (self._target.present(base, wanted.branch, theirs) if theirs else None) or BranchFiles()
         files, kept = plan_files(accepted, present, sections)
         ours = {path: blob_sha(data) for path, data in files.items() if path in generated}
         also = {f"{self._source.repository}#{below.number}": below.head for below in self._stack.below}

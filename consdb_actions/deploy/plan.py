@@ -34,7 +34,7 @@ from consdb_actions.release.notes import ReleaseNotes
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class TagContents:
     """The content of a tag since an earlier one."""
 
     repository: str

@@ -31,6 +31,23 @@ _LONG = 10.0  # Transactions of other sessions longer than this (in seconds) are
 _MOST = 15
 
 
+def refused(id_: str, words: str, remedy: str = "", details: Iterable[str] = ()) -> ApplyCheck:
+    """Return a check that fails."""
+    return ApplyCheck(id_, "refused", words, remedy, _first(details))
+
+
+def _first(details: Iterable[str]) -> tuple[str, ...]:
+    """Return the first of some details, and how many more there are."""
+    found = tuple(details)
+    more = len(found) - _MOST
+    return (*found[:_MOST], f"and {more} more") if more > 0 else found
+
+
+def passed(id_: str, words: str) -> ApplyCheck:
+    """Return a check that holds."""
+    return ApplyCheck(id_, "ok", words)
+
+
 def check_revision(
     facts: SectionFacts, section: str, history: Sequence[str], expected: str
 ) -> tuple[str, ApplyCheck]:
@@ -39,37 +56,35 @@ def check_revision(
     `history` holds all revision ids of the tree; an empty `expected` allows any of them. Returns the present
     revision: ``base`` for none, empty if unknown.
     """
-
-    def refused(words: str, remedy: str) -> tuple[str, ApplyCheck]:
-        return "", ApplyCheck("revision", "refused", words, remedy)
-
     rows = facts.revisions
     if rows is None:
         if facts.snapshot.relations:
-            return refused(
+            return "", refused(
+                "revision",
                 f"{section}: there are tables, but no version table",
                 f"Find out which revision they are of, and run `alembic -n {section} stamp REVISION`.",
             )
         rows = ()
     if len(rows) > 1:
-        return refused(
+        return "", refused(
+            "revision",
             f"{section}: the version table names {len(rows)} revisions: {', '.join(rows)}",
             "Two heads were applied to the database. Check the history, and keep only the right row.",
         )
     found = rows[0] if rows else "base"
     if found != "base" and found not in history:
-        return refused(
+        return "", refused(
+            "revision",
             f"{section} is at revision {found[:40]}, which is not in this tree",
             "Check out the release that the database is at, or a later one.",
         )
     if expected and found != expected:
-        return found, ApplyCheck(
+        return found, refused(
             "revision",
-            "refused",
             f"{section} is at revision {found}, not at {expected}",
             "Somebody changed the database, or a release was skipped. Find out before you continue.",
         )
-    return found, ApplyCheck("revision", "ok", f"{section} is at {found}")
+    return found, passed("revision", f"{section} is at {found}")
 
 
 def check_before(
@@ -121,25 +136,22 @@ def _checkout(checkout: Checkout) -> Iterator[ApplyCheck]:
             "checkout", "warning", "the tree is not a git checkout: the evidence cannot name a commit"
         )
     elif checkout.edited:
-        yield ApplyCheck(
+        yield refused(
             "checkout",
-            "refused",
             f"{len(checkout.edited)} files of the tree differ from commit {checkout.commit[:12]}",
             "Commit them, or `git checkout` the release.",
-            checkout.edited[:_MOST],
+            checkout.edited,
         )
     else:
         name = f"{checkout.tag}, " if checkout.tag else ""
-        yield ApplyCheck("checkout", "ok", f"the tree is at {name}commit {checkout.commit[:12]}")
+        yield passed("checkout", f"the tree is at {name}commit {checkout.commit[:12]}")
 
 
 def _server(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
     if facts.read_only:
-        yield ApplyCheck(
-            "server", "refused", "this database is read-only", "Name the primary, not a standby."
-        )
+        yield refused("server", "this database is read-only", "Name the primary, not a standby.")
     else:
-        yield ApplyCheck("server", "ok", f"Postgres {facts.version}, as {facts.user}")
+        yield passed("server", f"Postgres {facts.version}, as {facts.user}")
 
 
 def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
@@ -164,22 +176,20 @@ def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
     missing += [f"{name} already exists" for name in made if name.name in there]
     missing += [f"schema {name} is missing" for name in _schemas(change) if name not in facts.schemas]
     if missing:
-        yield ApplyCheck(
+        yield refused(
             "tables",
-            "refused",
             f"{change.section}: the database is not as revision {change.start} leaves it",
             "Find out why. The migration cannot be applied to it in this state.",
-            tuple(missing[:_MOST]),
+            missing,
         )
     else:
-        yield ApplyCheck("tables", "ok", f"{change.section}: the tables to be changed are present")
+        yield passed("tables", f"{change.section}: the tables to be changed are present")
     if more:
-        yield ApplyCheck(
+        yield refused(
             "drift",
-            "refused",
             f"{change.section}: the database has columns that revision {change.start} does not have",
             "Find out what they are for; recreated views will not show them.",
-            tuple(more[:_MOST]),
+            more,
         )
 
 
@@ -190,9 +200,8 @@ def _schemas(change: SectionChange) -> tuple[str, str]:
 def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
     """Check the owner's rights, and this user's membership (rule O4)."""
     if facts.owner and not facts.may_act:
-        yield ApplyCheck(
+        yield refused(
             "owner",
-            "refused",
             f"{change.section}: the tables belong to {facts.owner}, and this user cannot act as that role",
             f"Connect as {facts.owner}, or as a member of that role.",
         )
@@ -207,17 +216,15 @@ def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
     if not facts.may_stamp:
         others.append(f"{change.version_table} cannot be written by {facts.owner}")
     if others:
-        yield ApplyCheck(
+        yield refused(
             "owner",
-            "refused",
             f"{change.section}: {facts.owner} has no privilege to make this change",
             f"Ask an administrator to make {facts.owner} the owner: ALTER TABLE … OWNER TO {facts.owner}.",
-            tuple(others[:_MOST]),
+            others,
         )
     if not facts.may_create and (change.forward.new_tables or change.forward.new_views):
-        yield ApplyCheck(
+        yield refused(
             "owner",
-            "refused",
             f"{change.section}: {facts.owner} cannot create tables in schema {change.schema}",
             f"Ask an administrator to run `GRANT CREATE ON SCHEMA {change.schema} TO {facts.owner};`.",
         )
@@ -236,19 +243,18 @@ def _dependents(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyChe
         f"{other} reads {ours}" for ours, other in facts.dependents if ours in concerned and ours not in names
     ]
     if blocking:
-        yield ApplyCheck(
+        yield refused(
             "dependents",
-            "refused",
             f"{change.section}: other views read what is dropped, recreated or changes its type",
             "Ask their owners to drop them, and to recreate them afterwards.",
-            tuple(blocking[:_MOST]),
+            blocking,
         )
     if reading:
         yield ApplyCheck(
             "dependents",
             "warning",
             f"{change.section}: other views read what is changed, and will not show new columns",
-            details=tuple(reading[:_MOST]),
+            details=_first(reading),
         )
 
 
@@ -256,11 +262,10 @@ def _extension(facts: DatabaseFacts, changes: Sequence[SectionChange]) -> Iterat
     if not any(change.forward.spoly for change in changes):
         return
     if facts.spoly:
-        yield ApplyCheck("extension", "ok", "the type spoly of pg_sphere is installed")
+        yield passed("extension", "the type spoly of pg_sphere is installed")
     else:
-        yield ApplyCheck(
+        yield refused(
             "extension",
-            "refused",
             "a column needs the type spoly, which is missing",
             "Ask an administrator to run `CREATE EXTENSION pg_sphere` in this database.",
         )
@@ -268,7 +273,7 @@ def _extension(facts: DatabaseFacts, changes: Sequence[SectionChange]) -> Iterat
 
 def _locks(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
     if not facts.locks:
-        yield ApplyCheck("locks", "ok", "no other session has locked them")
+        yield passed("locks", "no other session has locked them")
         return
     long = [lock for lock in facts.locks if lock.seconds is None or lock.seconds >= _LONG]
     state: CheckState = "warning" if long else "ok"
@@ -280,7 +285,7 @@ def _locks(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
         "The upgrade does not block them, and gives up after some tries. Find out who holds the locks."
         if long
         else "",
-        tuple(map(str, facts.locks[:_MOST])),
+        _first(map(str, facts.locks)),
     )
 
 
@@ -315,12 +320,11 @@ def kept_grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyChe
             if (view, grant.grantee, grant.privilege) not in given
         ]
     if lost:
-        yield ApplyCheck(
+        yield refused(
             "grants",
-            "refused",
             f"{change.section}: recreated views lose privileges that they have here",
             "Put these statements into the revision, or use --accept grants and run them afterwards.",
-            tuple(lost[:_MOST]),
+            lost,
         )
 
 
@@ -338,12 +342,11 @@ def new_grants(
         if (name, role, privilege) not in given
     ]
     if missing:
-        yield ApplyCheck(
+        yield refused(
             "grants",
-            "refused",
             f"{change.section}: new tables or views do not get the configured privileges",
             "Put these statements into the revision, or use --accept grants and run them afterwards.",
-            tuple(missing[:_MOST]),
+            missing,
         )
 
 
@@ -354,14 +357,13 @@ def roles_there(
     named = sorted({role for change in changes for role in change.forward.roles} | set(wanted))
     missing = [role for role in named if role not in facts.roles]
     if missing:
-        yield ApplyCheck(
+        yield refused(
             "roles",
-            "refused",
             f"a role that gets privileges is missing: {', '.join(missing)}",
             "Ask an administrator to run " + " ".join(f'`CREATE ROLE "{role}";`' for role in missing),
         )
     elif named:
-        yield ApplyCheck("roles", "ok", f"the roles exist: {', '.join(named)}")
+        yield passed("roles", f"the roles exist: {', '.join(named)}")
 
 
 def check_replication(
@@ -373,7 +375,7 @@ def check_replication(
     schemas = {name.partition(".")[0] for name in published | taken}
     concerned = [change for change in changes if change.schema in schemas]
     if not concerned:
-        yield ApplyCheck("replication", "ok", "nothing that is changed is replicated here")
+        yield passed("replication", "nothing that is changed is replicated here")
         return
     needs = needs_of([change.forward for change in concerned], lambda schema: schema in schemas)
     if taken:
@@ -381,9 +383,8 @@ def check_replication(
     if published:
         yield from _publisher(facts, needs, replication)
     if needs.different:
-        yield ApplyCheck(
+        yield refused(
             "values",
-            "refused",
             f"new columns get different values at publisher and replica: {', '.join(needs.different)}",
             "Give them a fixed value, or fill them from other columns.",
         )
@@ -393,40 +394,37 @@ def _replica(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
     for subscription in facts.subscriptions:
         name = subscription.name
         if not needs.pause:
-            yield ApplyCheck("replication", "ok", f"subscription {name} may stay on")
+            yield passed("replication", f"subscription {name} may stay on")
         elif subscription.enabled:
-            yield ApplyCheck(
+            yield refused(
                 "replication",
-                "refused",
                 f"subscription {name} is on, and would receive rows that do not fit",
                 f"Ask an administrator to run `{sql.alter_subscription(name, 'DISABLE')}`; see the runbook.",
             )
         else:
-            yield ApplyCheck("replication", "ok", f"subscription {name} is off")
+            yield passed("replication", f"subscription {name} is off")
 
 
 def _publisher(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Iterator[ApplyCheck]:
     slot = replication.subscription
     if not needs.pause:
-        yield ApplyCheck("replication", "ok", "no replicated table changes")
+        yield passed("replication", "no replicated table changes")
     elif slot not in facts.slots:
         yield ApplyCheck("replication", "warning", f"slot {slot} is missing: there is no subscriber")
     elif facts.slots[slot]:
-        yield ApplyCheck(
+        yield refused(
             "replication",
-            "refused",
             f"the replica is connected to slot {slot}, and would receive rows that do not fit",
             f"Run `{sql.alter_subscription(slot, 'DISABLE')}` at the replica; see the runbook.",
         )
     else:
-        yield ApplyCheck("replication", "ok", f"no subscriber is connected to slot {slot}")
+        yield passed("replication", f"no subscriber is connected to slot {slot}")
         yield from _waiting(facts, needs, slot)
     yield from _unsent(facts, needs, replication)
     yield from _identity(facts, needs)
     if needs.added and replication.role not in facts.roles:
-        yield ApplyCheck(
+        yield refused(
             "roles",
-            "refused",
             f"the role {replication.role}, with which the replica reads new tables, is missing",
             "Write its name into the configuration: sites.replication.role.",
         )
@@ -438,9 +436,8 @@ def _waiting(facts: DatabaseFacts, needs: Needs, slot: str) -> Iterator[ApplyChe
     reasons = ", ".join(needs.reasons[:3]) + (", …" if len(needs.reasons) > 3 else "")
     count = facts.waiting.get(slot)
     if count:
-        yield ApplyCheck(
+        yield refused(
             "waiting",
-            "refused",
             f"{count} row changes wait for the replica, which could not accept them afterwards: {reasons}",
             f"Stop the writers, run `{sql.alter_subscription(slot, 'ENABLE')}` at the replica until it has "
             "them, and disable it again.",
@@ -453,14 +450,14 @@ def _waiting(facts: DatabaseFacts, needs: Needs, slot: str) -> Iterator[ApplyChe
             "Run the query of the runbook as the replication role.",
         )
     else:
-        yield ApplyCheck("waiting", "ok", "no row waits for the replica")
+        yield passed("waiting", "no row waits for the replica")
 
 
 def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Iterator[ApplyCheck]:
     published = {name for publication in facts.publications for name in publication.tables}
     tables = [name for name, _ in needs.unsent if str(name) in published]
     if tables:
-        yield ApplyCheck(
+        yield ApplyCheck(  # every statement is needed
             "publication",
             "refused",
             "rows are written in a form that the replica cannot accept, and would be sent to it",
@@ -470,10 +467,10 @@ def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Ite
 
 
 def _identity(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
-    refused = {name for publication in facts.publications for name in publication.unidentified}
-    tables = [name for name, _ in needs.identity if str(name) in refused]
+    without = {name for publication in facts.publications for name in publication.unidentified}
+    tables = [name for name, _ in needs.identity if str(name) in without]
     if tables:
-        yield ApplyCheck(
+        yield ApplyCheck(  # every statement is needed
             "identity",
             "refused",
             "rows of published tables are rewritten while the table has another primary key than at the end",
@@ -499,9 +496,8 @@ def check_drift(
 ) -> Iterator[ApplyCheck]:
     """Compare the database before the change with its history."""
     if expected.failure:
-        yield ApplyCheck(
+        yield refused(
             "downgrade",
-            "refused",
             f"{change.section}: the downgrade does not run: {expected.failure}",
             "Fix the downgrade of the revision, or write a new revision that goes forward.",
         )
@@ -511,16 +507,15 @@ def check_drift(
             "warning",
             f"{change.section}: the downgrade does not restore the catalog of revision {change.start}",
             "A separate revision can correct it afterwards.",
-            _words(expected.unrestored),
+            _first(_words(expected.unrestored)),
         )
     found = _differences(facts.snapshot, expected.before, facts.owners, major == expected.major)
     concerned = {name.name for name in change.forward.locked}
     serious = [d for d in found if d.path[0] in concerned and d.path[-1] != "comment"]
     others = [d for d in found if d not in serious]
     if serious:
-        yield ApplyCheck(
+        yield refused(
             "drift",
-            "refused",
             f"{change.section}: tables to be changed differ from what revision {change.start} leaves",
             "Find out why. If it is intended, use --accept drift.",
             _words(serious),
@@ -531,10 +526,10 @@ def check_drift(
             "warning",
             f"{change.section}: {len(others)} differences from revision {change.start} that do not matter "
             "here",
-            details=_words(others),
+            details=_first(_words(others)),
         )
     if not found:
-        yield ApplyCheck("drift", "ok", f"{change.section} is as its revision history leaves it")
+        yield passed("drift", f"{change.section} is as its revision history leaves it")
 
 
 def check_result(
@@ -553,11 +548,9 @@ def check_result(
     rows = tuple(after.revisions or ())
     should = () if change.end == "base" else (change.end,)
     checks = [
-        ApplyCheck("revision", "ok", f"{change.section} is at {change.end}")
+        passed("revision", f"{change.section} is at {change.end}")
         if rows == should
-        else ApplyCheck(
-            "revision", "refused", f"{change.section} is at {', '.join(rows) or 'base'}, not {change.end}"
-        )
+        else refused("revision", f"{change.section} is at {', '.join(rows) or 'base'}, not {change.end}")
     ]
     checks += _columns(change, after)
     checks += _owners(change, before, after)
@@ -593,14 +586,13 @@ def _columns(change: SectionChange, after: SectionFacts) -> Iterator[ApplyCheck]
         ):
             wrong.append(f"{column.table} still has column {old_name}")
     if wrong:
-        yield ApplyCheck(
+        yield refused(
             "columns",
-            "refused",
             f"{change.section}: tables or views are not as expected",
-            details=tuple(wrong[:_MOST]),
+            details=wrong,
         )
     else:
-        yield ApplyCheck("columns", "ok", f"{change.section}: tables and views are as expected")
+        yield passed("columns", f"{change.section}: tables and views are as expected")
 
 
 def _find(facts: SectionFacts, name: Name) -> CatalogRelation | None:
@@ -622,15 +614,14 @@ def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) ->
             if name not in before.snapshot.relations or (name, owner, privilege) in before.privileges:
                 wrong.append(f"{owner} has no {privilege} on {name}, which it owns")
     if wrong:
-        yield ApplyCheck(
+        yield refused(
             "owner",
-            "refused",
             f"{change.section}: tables or views do not belong to {owner}, or {owner} cannot use them",
             f"Ask an administrator to run ALTER TABLE … OWNER TO {owner}; GRANT ALL ON … TO {owner}.",
-            tuple(wrong[:_MOST]),
+            wrong,
         )
     else:
-        yield ApplyCheck("owner", "ok", f"{change.section}: everything belongs to {owner}")
+        yield passed("owner", f"{change.section}: everything belongs to {owner}")
 
 
 def _grants(
@@ -653,15 +644,14 @@ def _grants(
         if not any(g.grantee == role and g.privilege == privilege for g in relation.grants):
             missing.append(f"GRANT {privilege} ON {name} TO {role};")
     if missing:
-        yield ApplyCheck(
+        yield refused(
             "grants",
-            "refused",
             f"{change.section}: privileges are missing",
             "Put these statements into a separate revision, or ask the owner to run them.",
-            tuple(missing[:_MOST]),
+            missing,
         )
     elif should:
-        yield ApplyCheck("grants", "ok", f"{change.section}: {len(should)} privileges are present")
+        yield passed("grants", f"{change.section}: {len(should)} privileges are present")
 
 
 def _catalog(
@@ -672,16 +662,14 @@ def _catalog(
     now = _differences(after.snapshot, expected.after, after.owners, same)
     new = [difference for difference in now if str(difference) not in known]
     if new:
-        yield ApplyCheck(
+        yield refused(
             "catalog",
-            "refused",
             f"{change.section}: the database differs from a fresh one after the same revisions",
             details=_words(new),
         )
     else:
-        yield ApplyCheck(
+        yield passed(
             "catalog",
-            "ok",
             f"{change.section}: the catalog is the same as in a fresh database after the same revisions",
         )
 
@@ -706,12 +694,10 @@ def _passes(found: Difference, live: Snapshot, owners: Mapping[str, str], same_v
     return False
 
 
-def _words(differences: Iterable[Difference]) -> tuple[str, ...]:
-    found = list(differences)
-    words = [
-        f"{'.'.join(d.path)}: here {_shown(d.left)}, by its history {_shown(d.right)}" for d in found[:_MOST]
+def _words(differences: Iterable[Difference]) -> list[str]:
+    return [
+        f"{'.'.join(d.path)}: here {_shown(d.left)}, by its history {_shown(d.right)}" for d in differences
     ]
-    return (*words, f"and {len(found) - _MOST} more") if len(found) > _MOST else tuple(words)
 
 
 def _shown(value: object) -> str:

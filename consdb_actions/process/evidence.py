@@ -43,7 +43,7 @@ CONSDB, CONSDBTAP = "consdb", "consdbtap"  # Applications in phalanx
 
 TAP_SCHEMA, DATALINK = "tap-schema", "datalink"  # Components of consdbtap
 
-Holds = Callable[[str], bool]  # Tells whether a tag contains the change
+TagTest = Callable[[str], bool]  # Tells whether a tag contains the change
 
 
 def ticket_image(branch: str) -> str:
@@ -107,7 +107,7 @@ def repinned(facts: ProcessFacts) -> StepFinding:
 
 
 def _everywhere(
-    facts: ProcessFacts, environments: tuple[str, ...], wanted: Callable[[Deployment], bool], holds: Holds
+    facts: ProcessFacts, environments: tuple[str, ...], wanted: Callable[[Deployment], bool], holds: TagTest
 ) -> StepFinding:
     there: dict[str, list[Deployment]] = {}
     behind: dict[str, list[str]] = {}
@@ -158,7 +158,7 @@ def _tags(parts: list[Deployment]) -> str:
     return listed(list(said))
 
 
-def _since(item: Deployment, holds: Holds) -> datetime | None:
+def _since(item: Deployment, holds: TagTest) -> datetime | None:
     since = None
     for setting in reversed(item.history):
         if not holds(setting.tag):

@@ -269,7 +269,7 @@ class Publication(Public):
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class BranchFiles:
     """The files on the branch of a migration."""
 
     # content of each changed file; None for a removed one
@@ -317,7 +317,7 @@ def may_reopen(pulls: Sequence[TargetPull], *, asked_again: bool) -> bool:
     return asked_again or not pulls or pulls[0].merged or WITHDRAWN in pulls[0].body
 
 
-def is_untouched(pull: TargetPull, present: Present) -> bool:
+def is_untouched(pull: TargetPull, present: BranchFiles) -> bool:
     """Tell whether the branch holds generated files only."""
     if pull.marker is None:
         return False
@@ -326,7 +326,7 @@ def is_untouched(pull: TargetPull, present: Present) -> bool:
 
 
 def plan_files(
-    accepted: Mapping[str, Mapping[str, bytes]], present: Present, sections: Sequence[TargetSection]
+    accepted: Mapping[str, Mapping[str, bytes]], present: BranchFiles, sections: Sequence[TargetSection]
 ) -> tuple[dict[str, bytes], tuple[EditedFile, ...]]:
     """Decide which files to propose: the generated ones, except in edited sections.
 

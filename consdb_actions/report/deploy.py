@@ -17,7 +17,7 @@ from consdb_actions.deploy.model import (
     short_names,
     waiting_words,
 )
-from consdb_actions.deploy.plan import Holds
+from consdb_actions.deploy.plan import TagContents
 from consdb_actions.forms import Public
 from consdb_actions.proposal import Action
 from consdb_actions.report.markdown import (
@@ -57,7 +57,7 @@ def pull_message(plan: DeployPlan) -> str:
     return f"{title}\n\n{waiver_trailer(plan.waived, plan.request.waive_until)}"
 
 
-def pull_body(plan: DeployPlan, holds: Holds, digests: Mapping[tuple[str, str], str]) -> str:
+def pull_body(plan: DeployPlan, holds: TagContents, digests: Mapping[tuple[str, str], str]) -> str:
     """Render the body; `digests` are by image name and tag."""
     blocks = [changes_table(plan), *_warnings(plan)]
     blocks += _holds(plan, holds)
@@ -129,7 +129,7 @@ def _warnings(plan: DeployPlan) -> list[str]:
     return ["> [!WARNING]\n" + "\n>\n".join(f"> {line}" for line in lines)] if lines else []
 
 
-def _holds(plan: DeployPlan, holds: Holds) -> list[str]:
+def _holds(plan: DeployPlan, holds: TagContents) -> list[str]:
     tag, url = plan.request.tag, f"https://github.com/{holds.repository}"
     if not tag.is_fixed:
         branch = branch_tag(tag)
@@ -193,7 +193,7 @@ def _running(items: list[UndeployedComponent]) -> str:
     )
 
 
-def _checks(plan: DeployPlan, holds: Holds) -> tuple[str, list[str]]:
+def _checks(plan: DeployPlan, holds: TagContents) -> tuple[str, list[str]]:
     places = _and(escape(name) for name in dict.fromkeys(change.environment for change in plan.changes))
     app = code(plan.request.app)
     if not plan.request.tag.is_fixed:

@@ -10,7 +10,7 @@ import pytest
 
 from consdb_actions.deploy.drift import find_drift, standings
 from consdb_actions.deploy.model import DeployPlan, DeployPolicy, DeployRequest, read_tag
-from consdb_actions.deploy.plan import Holds, make_plan, replaced_by
+from consdb_actions.deploy.plan import TagContents, make_plan, replaced_by
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
 from consdb_actions.report.deploy import (
     changes_table,
@@ -85,13 +85,13 @@ def test_r5_the_waiver_is_in_the_commit() -> None:
     assert pull_message(plan()) == pull_title(plan())
 
 
-def holds() -> Holds:
+def holds() -> TagContents:
     pulls = tuple(MergedPull(number, f"DM-9: {EVIL}", "tickets/DM-9", "author") for number in range(3))
     migration = ReleasedMigration(
         "lsstcam", "alembic/lsstcam/versions/1.py", "abc", EVIL, (EVIL, "add `a.b`")
     )
     contents = ReleaseContents("26.5.1", 5, pulls, (migration,))
-    return Holds("lsst-dm/consdb", "26.5.1", arrange(contents, (r"DM-\d+",)))
+    return TagContents("lsst-dm/consdb", "26.5.1", arrange(contents, (r"DM-\d+",)))
 
 
 def test_s5_what_others_wrote_is_inert() -> None:
@@ -112,7 +112,9 @@ def test_the_body_fits_however_much_a_release_holds() -> None:
         ReleasedMigration("lsstcam", f"alembic/lsstcam/versions/{n}.py", str(n), "x" * 200, ("y" * 300,) * 20)
         for n in range(100)
     )
-    found = Holds("lsst-dm/consdb", "26.5.1", arrange(ReleaseContents("26.5.1", 5, (), many), (r"DM-\d+",)))
+    found = TagContents(
+        "lsst-dm/consdb", "26.5.1", arrange(ReleaseContents("26.5.1", 5, (), many), (r"DM-\d+",))
+    )
     body = pull_body(plan(), found, {})
     assert len(body) <= 60_000
     assert "did not fit" in body

@@ -19,7 +19,7 @@ from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.proposal import PullSeen
 from consdb_actions.publication.plan import (
     WITHDRAWN,
-    Present,
+    BranchFiles,
     RequestedChange,
     Stack,
     TargetPull,
@@ -101,7 +101,7 @@ class TargetRepository:
         pulls = self._own(self._github.pulls_of(self.repository, branch, "closed"))
         return sorted((pull for pull in pulls if pull.branch == branch), key=lambda pull: -pull.number)
 
-    def present(self, base: str, branch: str, theirs: tuple[str, ...] = ()) -> Present | None:
+    def present(self, base: str, branch: str, theirs: tuple[str, ...] = ()) -> BranchFiles | None:
         """Read the files that a branch changes since it left a base branch; None without a branch.
 
         Too many to be looked at are a `CheckFailed`.
@@ -121,7 +121,7 @@ class TargetRepository:
             if item["status"] == "renamed":
                 files[item["previous_filename"]] = None
             files[item["filename"]] = None if item["status"] == "removed" else self._blob(item["sha"])
-        return Present(files, theirs)
+        return BranchFiles(files, theirs)
 
     def close(self, pull: TargetPull) -> None:
         """Close a pull request in the name of this program, and remove its branch, unless that is done."""

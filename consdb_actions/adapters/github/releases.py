@@ -13,7 +13,7 @@ from consdb_actions.adapters.github.client import MOST_FILES, GitHub, GitHubErro
 from consdb_actions.adapters.github.contents import ApiContents, Objects, read_config
 from consdb_actions.config import Config
 from consdb_actions.deploy.model import DATALINK_FILE, DeployPlan, branch_tag
-from consdb_actions.deploy.plan import Holds, TicketImage, candidates, replaced_by
+from consdb_actions.deploy.plan import TagContents, TicketImage, candidates, replaced_by
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.summary import read_revision
 from consdb_actions.process.board import ConsdbRelease, Releases
@@ -474,20 +474,20 @@ class DeployReader:
 
     def holds(
         self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
-    ) -> Holds:
+    ) -> TagContents:
         """Read what a deployment brings, or why that is not known: nothing depends on it.
 
         `patterns` are regular expressions of tickets.
         """
         tag = plan.request.tag
         if not tag.is_fixed:
-            return Holds(repository)
+            return TagContents(repository)
         try:
             if plan.request.app == "consdb":
                 return self._release(plan, repository, policy, patterns)
             since = replaced_by(plan)
             if since is None:
-                return Holds(repository)
+                return TagContents(repository)
             data = self._github.get(f"/repos/{repository}/compare/{since.text}...{tag.text}", lasting=True)
             names = [item["filename"] for item in data.get("files") or ()]
             schemas = {
@@ -495,15 +495,15 @@ class DeployReader:
                 for name in names
                 if name.endswith(".yaml") and name.rpartition("/")[2].startswith(SCHEMAS)
             }
-            return Holds(repository, since.text, schemas=tuple(sorted(schemas)))
+            return TagContents(repository, since.text, schemas=tuple(sorted(schemas)))
         except GitHubError as error:
             if error.status not in (403, 404):
                 raise
-            return Holds(repository, problem=f"{repository} could not be read (HTTP {error.status})")
+            return TagContents(repository, problem=f"{repository} could not be read (HTTP {error.status})")
 
     def _release(
         self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
-    ) -> Holds:
+    ) -> TagContents:
         """Read what a release of consdb brings."""
         reader = ReleaseReader(self._github, repository)
         tags = {tag.name: tag for tag in reader.tags()}
@@ -512,11 +512,11 @@ class DeployReader:
             name for name in (plan.request.tag.text, since.text if since else "") if name and name not in tags
         ]
         if missing:
-            return Holds(repository, problem=f"{repository} has no tag {missing[0]}")
+            return TagContents(repository, problem=f"{repository} has no tag {missing[0]}")
         if since is None:
-            return Holds(repository)
+            return TagContents(repository)
         contents = reader.contents(tags[since.text], tags[plan.request.tag.text].commit, policy)
-        return Holds(repository, since.text, arrange(contents, patterns))
+        return TagContents(repository, since.text, arrange(contents, patterns))
 
     def first_week(self, image: TicketImage, repository: str) -> str:
         """Find the first week of sdm_schemas with what a ticket's branch merged, else raise `CheckFailed`."""
