@@ -126,7 +126,7 @@ def _run(
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.felis import validate
     from consdb_actions.adapters.files import check_targets, write_all
-    from consdb_actions.adapters.forks import in_processes, processors
+    from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.schema_base import resolve_base
@@ -190,7 +190,7 @@ def _run(
                     return check_revision(engine, request, script, given, merged=merged)
 
                 # A database is copied by one process at a time.
-                checked = in_processes(check, works, 1 if database_url else processors(), progress)
+                checked = run_in_pool(check, works, 1 if database_url else processors(), progress)
                 check_used(declared, [c.sides for c in checked])
                 info = server.info
     outcome = RunOutcome(

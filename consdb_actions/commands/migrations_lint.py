@@ -47,8 +47,8 @@ def lint_tree(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> LintResult:
     """Check revisions of a tree on a scratch server of our own."""
-    from consdb_actions.adapters.forks import in_processes, processors
     from consdb_actions.adapters.lint_replay import load, quiet, replay_section
+    from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revisions import revision_changes
     from consdb_actions.lint.finding import CheckedRevision, LintResult
@@ -87,7 +87,7 @@ def lint_tree(
                         )
                     ]
 
-            results = in_processes(work, chosen, processors(), progress)
+            results = run_in_pool(work, chosen, processors(), progress)
     found = [one for result in results for one in result]
     return LintResult(tuple(r for r, _ in found), tuple(f for _, fs in found for f in fs), scope, notes)
 

@@ -126,7 +126,7 @@ def chosen_changes(
 ) -> tuple[list[SectionChange], list[str]]:
     """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16)."""
     from consdb_actions.adapters.apply_run import environment_errors
-    from consdb_actions.adapters.forks import in_processes, processors
+    from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import parse_range, read_change, resolve
 
@@ -154,7 +154,7 @@ def chosen_changes(
         return changes, {}
 
     with scratch_server(roles=sorted({"usdf", "oods", owner}), ahead=ahead) as server:
-        (_, errors), *found = in_processes(work, ["", *names], processors(), progress)
+        (_, errors), *found = run_in_pool(work, ["", *names], processors(), progress)
     warnings = [
         f"The tree's env.py cannot run section {name} ({words.splitlines()[-1]}): "
         "every upgrade stops there. Fix it first."

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from consdb_actions.migration.matching.words import (
+from consdb_actions.migration.matching.similarity import (
     alike,
     name_words,
     normalised,

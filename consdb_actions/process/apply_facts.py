@@ -15,6 +15,7 @@ from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import CheckFailed, DatabaseChanged
 from consdb_actions.forms import Public
 from consdb_actions.lint.state import Name
+from consdb_actions.migration.descriptions import subject
 from consdb_actions.migration.rewrite.statements import (
     Phase,
     Rename,
@@ -23,7 +24,6 @@ from consdb_actions.migration.rewrite.statements import (
     phase_of,
     qualified,
 )
-from consdb_actions.migration.words import subject
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Site
 

@@ -17,8 +17,8 @@ from consdb_actions.errors import InputError
 from consdb_actions.forms import Public
 from consdb_actions.migration.matching.declarations import parse_declaration, parse_directives, parse_take
 from consdb_actions.process.facts import Comment
-from consdb_actions.process.memory import Binding, CommentState
 from consdb_actions.process.steps import STEPS, ProcessStep, step_words
+from consdb_actions.process.stored_state import Binding, CommentState
 
 MOST = 20  # Maximum number of commands in one comment
 

@@ -32,7 +32,9 @@ from consdb_actions.process.facts import (
     latest,
     listed,
 )
-from consdb_actions.process.memory import (
+from consdb_actions.process.policy import Owner
+from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
+from consdb_actions.process.stored_state import (
     Binding,
     CommentState,
     change_digest,
@@ -40,8 +42,6 @@ from consdb_actions.process.memory import (
     migration_digest,
     recall,
 )
-from consdb_actions.process.policy import Owner
-from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
 
 CONSDB, CONSDBTAP = "consdb", "consdbtap"  # Applications in phalanx
 

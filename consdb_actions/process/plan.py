@@ -11,9 +11,9 @@ from consdb_actions.approval.plan import PullPlan, ReactionPlan, plan_status
 from consdb_actions.forms import Public
 from consdb_actions.process.comment_commands import Command, CommandOutcome, Verb, answers_in
 from consdb_actions.process.facts import FactSource, ProcessFacts
-from consdb_actions.process.memory import recall
 from consdb_actions.process.states import Progress, StepState, StepStatus
 from consdb_actions.process.steps import MERGE
+from consdb_actions.process.stored_state import recall
 
 CONTEXT = "consdb/ready-to-merge"  # Name of the commit status
 

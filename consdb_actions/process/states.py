@@ -12,8 +12,8 @@ from consdb_actions.forms import Public
 from consdb_actions.process.comment_commands import Attestation, CommentCommands
 from consdb_actions.process.evidence import DERIVED, listen, owner_names, present_binding
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, StepFinding, listed
-from consdb_actions.process.memory import Binding
 from consdb_actions.process.steps import BY_ID, MERGE, STEPS, ProcessStep, Route, Scope
+from consdb_actions.process.stored_state import Binding
 
 
 @dataclass(frozen=True, slots=True)

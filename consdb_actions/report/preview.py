@@ -20,9 +20,9 @@ from consdb_actions.report.markdown import (
     prose,
     table,
 )
+from consdb_actions.schema.descriptions import Code, DifferenceText, Quote
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.version import Status, VersionVerdict
-from consdb_actions.schema.words import Code, DifferenceText, Quote
 
 if TYPE_CHECKING:
     from consdb_actions.migration.matching.decisions import MatchingQuestion

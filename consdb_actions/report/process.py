@@ -16,9 +16,9 @@ from consdb_actions.process.comment_commands import (
 )
 from consdb_actions.process.evidence import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, SchemaChange
-from consdb_actions.process.memory import FINISHED, written
 from consdb_actions.process.plan import readiness
 from consdb_actions.process.states import Progress, StepState, StepStatus
+from consdb_actions.process.stored_state import FINISHED, written
 from consdb_actions.report.markdown import (
     bullets,
     code,

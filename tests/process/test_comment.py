@@ -21,10 +21,10 @@ from consdb_actions.process.facts import (
     SchemaChange,
     SourceFailure,
 )
-from consdb_actions.process.memory import FINISHED, recall
 from consdb_actions.process.plan import CONTEXT, ProcessReport, make_plan, requests_of
 from consdb_actions.process.sites import Checklist
 from consdb_actions.process.states import progress_of
+from consdb_actions.process.stored_state import FINISHED, recall
 from consdb_actions.report.process import ANSWERS, render_comment, render_text
 from consdb_actions.schema.sources import DataSource, TableSource
 from tests.support.configuration import through_json

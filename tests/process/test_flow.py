@@ -11,8 +11,8 @@ import pytest
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.approval.comment import MARKER, Part, join, split
-from consdb_actions.process.memory import FINISHED
 from consdb_actions.process.states import StepStatus
+from consdb_actions.process.stored_state import FINISHED
 from tests.approval.flow import run as run_approvals
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, POLICY, TOKEN

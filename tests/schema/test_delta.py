@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 
 from consdb_actions.schema.delta import Change, SchemaDelta, compare
+from consdb_actions.schema.descriptions import Code, Quote, describe
 from consdb_actions.schema.model import Column, Constraint, Index, Schema, Table
-from consdb_actions.schema.words import Code, Quote, describe
 from tests.support.schemas import schemas, small
 
 

@@ -21,7 +21,7 @@ from consdb_actions.adapters.autogenerate.states import replay_ahead
 from consdb_actions.adapters.efd_config import stale_findings
 from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
-from consdb_actions.adapters.forks import in_processes, meanwhile, processors
+from consdb_actions.adapters.pool import meanwhile, processors, run_in_pool
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_server import StartingServer
 from consdb_actions.adapters.schema_base import SchemaBase
@@ -124,7 +124,7 @@ def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progr
                     verify=request.verify,
                 )
 
-            results = in_processes(work, chosen, request.jobs or processors(), progress)
+            results = run_in_pool(work, chosen, request.jobs or processors(), progress)
             generated = {item.section.name: g for item, g in zip(chosen, results, strict=True)}
             server_words, spoly = (
                 f"Postgres {server.info.version} ({server.info.source})",
