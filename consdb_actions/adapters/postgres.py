@@ -608,15 +608,15 @@ def scratch_server(
     prefer: Preference = "auto",
     roles: Sequence[str] = ("usdf", "oods"),
     settings: Mapping[str, str] | None = None,
-    ahead: StartingServer | None = None,
+    prestarted: StartingServer | None = None,
 ) -> Iterator[ScratchServer]:
     """Run a scratch server, and remove it at the end (rule F2).
 
     A server at ``database_url`` is used instead: its databases get unique names, and are dropped with new
-    roles. ``ahead`` is a server that was started already. ExternalError if it fails; InputError if none is
-    usable.
+    roles. ``prestarted`` is a server that was started already. ExternalError if it fails; InputError if none
+    is usable.
     """
-    with _running(database_url, prefer, roles, settings, ahead) as server:
+    with _running(database_url, prefer, roles, settings, prestarted) as server:
         try:
             yield server
         except Exception as error:
@@ -633,7 +633,7 @@ def _running(
     prefer: Preference,
     roles: Sequence[str],
     settings: Mapping[str, str] | None,
-    ahead: StartingServer | None,
+    prestarted: StartingServer | None,
 ) -> Iterator[ScratchServer]:
     if database_url is not None:
         with given_server(database_url, roles) as given:
@@ -647,7 +647,9 @@ def _running(
             yield ScratchServer(given, info, own=False)
         return
     with ExitStack() as stack:
-        process = ahead.process() if ahead else stack.enter_context(server_process(prefer, settings))
+        process = (
+            prestarted.process() if prestarted else stack.enter_context(server_process(prefer, settings))
+        )
         own = OwnServer(process)
         # Postgres's own roles exist already: at a site the tables may belong to one of them.
         missing = [role for role in roles if role != SUPERUSER and not role.startswith("pg_")]

@@ -86,7 +86,7 @@ def command(consdb: Path, sdm_schemas: Path, database_url: str | None, **options
     With --database-url the revision also runs on a copy of that database, which must be at the revision
     before it. Differences between the database and its replayed history are reported.
     """
-    from consdb_actions.adapters.postgres_server import server_ahead
+    from consdb_actions.adapters.postgres_server import prestarted_server
 
     if options["revision"] is not None and len(options["sections"]) != 1:
         raise InputError(
@@ -94,12 +94,12 @@ def command(consdb: Path, sdm_schemas: Path, database_url: str | None, **options
         )
     with ExitStack() as stack:
         likely = database_url is None and (consdb / "alembic.ini").is_file() and sdm_schemas.is_dir()
-        ahead = stack.enter_context(server_ahead()) if likely else None
-        return _run(ahead, consdb=consdb, sdm_schemas=sdm_schemas, database_url=database_url, **options)
+        prestarted = stack.enter_context(prestarted_server()) if likely else None
+        return _run(prestarted, consdb=consdb, sdm_schemas=sdm_schemas, database_url=database_url, **options)
 
 
 def _run(
-    ahead: StartingServer | None,
+    prestarted: StartingServer | None,
     *,
     consdb: Path,
     sdm_schemas: Path,
@@ -178,9 +178,9 @@ def _run(
         checked: list[GeneratedSection] = []
         info = None
         if works:
-            with scratch_server(database_url=database_url, ahead=ahead) as server:
+            with scratch_server(database_url=database_url, prestarted=prestarted) as server:
                 histories = [(section, ancestors_of(section, script)) for section, script, *_ in works]
-                replayed = replay_histories(server, histories if ahead else [])
+                replayed = replay_histories(server, histories if prestarted else [])
 
                 def check(work: Work, tell: Callable[[str, str], None]) -> GeneratedSection:
                     section, script, path, read, before_change, given = work

@@ -27,7 +27,7 @@ _EXIT = {"changed": 0, "unchanged": 0, "question": 1, "failed": 1}
 
 def run(
     *,
-    ahead: StartingServer | None,
+    prestarted: StartingServer | None,
     consdb: Path,
     sdm_schemas: Path,
     sdm_schemas_base: str | None,
@@ -90,7 +90,7 @@ def run(
                 drift=drift,
                 write=not dry_run,
                 jobs=jobs,
-                ahead=ahead,
+                prestarted=prestarted,
                 reports=reports,
             ),
             progress,
@@ -256,7 +256,7 @@ def command(consdb: Path, sdm_schemas: Path, message: str, database_url: str | N
     is written. Differences that the change did not make are listed as drift. Exit code 1 means that a
     question is unanswered or a check failed; then nothing is written.
     """
-    from consdb_actions.adapters.postgres_server import server_ahead
+    from consdb_actions.adapters.postgres_server import prestarted_server
 
     if not message.strip():
         raise InputError(
@@ -268,11 +268,11 @@ def command(consdb: Path, sdm_schemas: Path, message: str, database_url: str | N
         )
     with ExitStack() as stack:
         likely = database_url is None and (consdb / "alembic.ini").is_file() and sdm_schemas.is_dir()
-        ahead = stack.enter_context(server_ahead()) if likely else None
+        prestarted = stack.enter_context(prestarted_server()) if likely else None
         # Imported only now: it takes as long as the server to start.
 
         return run(
-            ahead=ahead,
+            prestarted=prestarted,
             consdb=consdb,
             sdm_schemas=sdm_schemas,
             message=message,

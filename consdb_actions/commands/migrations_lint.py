@@ -43,7 +43,7 @@ def lint_tree(
     tree: Tree,
     selection: Selection,
     config: Config,
-    ahead: StartingServer | None = None,
+    prestarted: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> LintResult:
     """Check revisions of a tree on a scratch server of our own."""
@@ -65,7 +65,7 @@ def lint_tree(
         with ExitStack() as stack:
             stack.enter_context(tree.importable())
             roles = sorted({role for section in chosen for role in config.grants_for(section.schema)})
-            server = stack.enter_context(scratch_server(roles=roles, ahead=ahead))
+            server = stack.enter_context(scratch_server(roles=roles, prestarted=prestarted))
 
             def work(section: Section, tell: Callable[[str, str], None]) -> Found:
                 tell(section.name, "replaying its history")
@@ -252,10 +252,10 @@ def command(
     Revisions are Python and are run, as alembic itself runs them, without network and connections of their
     own: use it in jobs without a token that can write.
     """  # noqa: D301  (click wants the control character, not a backslash)
-    from consdb_actions.adapters.postgres_server import server_ahead
+    from consdb_actions.adapters.postgres_server import prestarted_server
 
     with ExitStack() as stack:
-        ahead = stack.enter_context(server_ahead()) if (consdb / "alembic.ini").is_file() else None
+        prestarted = stack.enter_context(prestarted_server()) if (consdb / "alembic.ini").is_file() else None
         # Imported only now: it takes as long as the server to start.
         from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.runner import Runner, inert
@@ -271,7 +271,7 @@ def command(
         runner = Runner.from_environ(os.environ)
         with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
             selection = Selection(sections, revisions, base, everything)
-            result = lint_tree(tree, selection, settings, ahead, progress)
+            result = lint_tree(tree, selection, settings, prestarted, progress)
     _announce(result, tree, runner)
     # A name of the schema at the start of a line must not be taken for a command of the runner.
     shown = inert if runner.on_runner else str

@@ -52,7 +52,7 @@ def prepare_runbook(
     release: str,
     when: str,
     today: date,
-    ahead: StartingServer | None = None,
+    prestarted: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Runbook:
     """Make the runbook of selected revisions of a tree."""
@@ -68,7 +68,7 @@ def prepare_runbook(
         raise InputError(f'"{release[:60]}" is not a tag', place="--tag", remedy="Write it like 26.6.2.")
     if release:
         _check_tag(tree, release)
-    changes, warnings = chosen_changes(tree, sites, sections, revisions, since, ahead, progress)
+    changes, warnings = chosen_changes(tree, sites, sections, revisions, since, prestarted, progress)
     if release:
         _check_release(tree, release, changes)
     policy = settings.deploy
@@ -121,7 +121,7 @@ def chosen_changes(
     sections: Sequence[str],
     revisions: Sequence[str],
     since: str | None,
-    ahead: StartingServer | None = None,
+    prestarted: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> tuple[list[SectionChange], list[str]]:
     """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16)."""
@@ -153,7 +153,7 @@ def chosen_changes(
                 changes.append(read_change(tree, section, start, end, server, owner))
         return changes, {}
 
-    with scratch_server(roles=sorted({"usdf", "oods", owner}), ahead=ahead) as server:
+    with scratch_server(roles=sorted({"usdf", "oods", owner}), prestarted=prestarted) as server:
         (_, errors), *found = run_in_pool(work, ["", *names], processors(), progress)
     warnings = [
         f"The tree's env.py cannot run section {name} ({words.splitlines()[-1]}): "
@@ -282,10 +282,10 @@ def command(
     output is an overview; --output and --format markdown give the whole. `process rehearse` executes it on
     two local servers. Exit code 1 if there are warnings.
     """
-    from consdb_actions.adapters.postgres_server import server_ahead
+    from consdb_actions.adapters.postgres_server import prestarted_server
 
     with ExitStack() as stack:
-        ahead = stack.enter_context(server_ahead()) if (consdb / "alembic.ini").is_file() else None
+        prestarted = stack.enter_context(prestarted_server()) if (consdb / "alembic.ini").is_file() else None
         # Imported only now: it takes as long as the server to start.
         from consdb_actions.adapters.files import check_targets, write_all
         from consdb_actions.adapters.runner import Runner
@@ -309,7 +309,7 @@ def command(
             release=tag,
             when=when,
             today=datetime.now(UTC).date(),
-            ahead=ahead,
+            prestarted=prestarted,
             progress=progress,
         )
     markdown = render_markdown(runbook)

@@ -137,9 +137,9 @@ class Engine:
         section = request.section
         self.progress(section.name, "replaying its history")
         try:
-            ahead = section.name in self.replayed
-            with self.server.database(section.name, made=ahead):
-                current = make_replayed(self.server, section.name, section, [] if ahead else None)
+            replayed = section.name in self.replayed
+            with self.server.database(section.name, made=replayed):
+                current = make_replayed(self.server, section.name, section, [] if replayed else None)
                 return self._generate(request, current, identify, created, message, verify)
         except OperationalError as error:
             raise ExternalError(
