@@ -195,8 +195,8 @@ def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:
     return names, DEFAULT_CONFIG
 
 
-def _say(words: str) -> None:
-    click.echo(words, err=True)
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _show(

@@ -32,8 +32,8 @@ def check_revision(
     revision: ``base`` for none, empty if unknown.
     """
 
-    def refused(words: str, remedy: str) -> tuple[str, ApplyCheck]:
-        return "", ApplyCheck("revision", "refused", words, remedy)
+    def refused(text: str, remedy: str) -> tuple[str, ApplyCheck]:
+        return "", ApplyCheck("revision", "refused", text, remedy)
 
     rows = facts.revisions
     if rows is None:
@@ -96,7 +96,7 @@ def check_before(
     ]
     if ahead:
         checks = [
-            replace(check, state="warning", words=f"still to do: {check.words}")
+            replace(check, state="warning", text=f"still to do: {check.text}")
             if check.state == "refused" and check.id in BROUGHT_ABOUT
             else check
             for check in checks

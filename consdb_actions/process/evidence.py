@@ -90,7 +90,7 @@ def tap_deployed(facts: ProcessFacts) -> StepFinding:
     )
     if found.done:
         return found
-    return StepFinding(False, f"{found.words}; expected is {image}", found.at, found.by, found.evidence)
+    return StepFinding(False, f"{found.text}; expected is {image}", found.at, found.by, found.evidence)
 
 
 def repinned(facts: ProcessFacts) -> StepFinding:
@@ -133,7 +133,7 @@ def _everywhere(
     ]
     return StepFinding(
         done=not behind,
-        words="; ".join(words),
+        text="; ".join(words),
         at=latest(moments) if not behind else None,
         evidence=tuple(evidence),
     )

@@ -122,7 +122,7 @@ class Rebase:
     new: str  # the required ``down_revision``
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Return the instruction for people."""
         return (
             f"{self.path} has to follow {self.new}, the newest revision of {self.section}: change its "

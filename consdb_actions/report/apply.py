@@ -48,8 +48,8 @@ def _section(change: SectionChange, direction: Direction) -> Iterator[str]:
     yield printable(f"{change.section}: {change.start} -> {change.end}")
     for revision in change.revisions:
         back = "downgrade " if direction == "downgrade" else ""
-        yield printable(f"  {back}{revision.id} {revision.words}".rstrip())
-    for words in change.words():
+        yield printable(f"  {back}{revision.id} {revision.text}".rstrip())
+    for words in change.text():
         yield printable(f"    {words}")
     for loss in change.forward.losses:
         yield printable(f"    data loss: {loss}")
@@ -59,7 +59,7 @@ def _checks(checks: Sequence[ApplyCheck], paint: Paint) -> Iterator[str]:
     width = max((len(check.id) for check in checks), default=0)
     for check in checks:
         state = "accepted" if check.accepted else check.state
-        line = f"  {state:<8}  {check.id:<{width}}  {check.words}"
+        line = f"  {state:<8}  {check.id:<{width}}  {check.text}"
         yield paint(printable(line), "warning" if check.accepted else _KIND[check.state])
         if check.state == "ok":
             continue
@@ -151,7 +151,7 @@ def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:
         return "\n\n".join(parts) + "\n"
     after = [check for section in outcome.sections for check in section.verification]
     lines = bullets(
-        f"{_SIGN[check.state]} {prose(check.words)}{_accepted(check)}" for check in _seen(outcome, after)
+        f"{_SIGN[check.state]} {prose(check.text)}{_accepted(check)}" for check in _seen(outcome, after)
     )
     if lines:
         parts.append(details("Checks", lines))

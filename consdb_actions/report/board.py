@@ -278,7 +278,7 @@ def page_environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else printable(str(value)),
     )
-    environment.tests["address"] = lambda words: _ADDRESS.fullmatch(words) is not None
+    environment.tests["address"] = lambda text: _ADDRESS.fullmatch(text) is not None
     environment.filters.update(
         counted=counted,
         day=_day,
@@ -297,9 +297,9 @@ def page_environment() -> jinja2.Environment:
     return environment
 
 
-def _prose(words: str) -> Markup:
+def _prose(text: str) -> Markup:
     """Convert a sentence of ours, with code in backquotes."""
-    return Markup(_BACKQUOTED.sub(r"<code>\2</code>", str(escape(printable(words)))))  # noqa: S704
+    return Markup(_BACKQUOTED.sub(r"<code>\2</code>", str(escape(printable(text)))))  # noqa: S704
 
 
 def _day(moment: datetime | date) -> str:
@@ -332,7 +332,7 @@ def _needless(change: BoardEntry) -> list[tuple[str, str]]:
     reasons: dict[str, list[str]] = {}
     for item in change.progress.steps:
         if item.standing is StepStatus.NOT_APPLICABLE:
-            reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
+            reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
     return [(reason, ", ".join(titles)) for reason, titles in reasons.items()]
 
 

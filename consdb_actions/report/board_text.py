@@ -45,7 +45,7 @@ def render_text(board: Board) -> str:
         lines.append(f"  #{pull.number}  {title}")
         marks = f"; {', '.join(wrong(change))}" if wrong(change) else ""
         lines.append(f"        {_step(change)}; {change.done} of {len(change.steps)} steps done{marks}")
-    lines += [f"  {item.name}  could not be looked at: {item.words}" for item in board.unread]
+    lines += [f"  {item.name}  could not be looked at: {item.text}" for item in board.unread]
     lines += [f"what runs where: {counted(board.environments)}", f"newest release: {_newest(board)}"]
     return "\n".join(map(printable, lines))
 
@@ -69,7 +69,7 @@ def render_markdown(board: Board) -> str:
     if board.unread:
         blocks.append(
             bullets(
-                f"{escape(item.name)} could not be looked at: {prose(item.words)}" for item in board.unread
+                f"{escape(item.name)} could not be looked at: {prose(item.text)}" for item in board.unread
             )
         )
     blocks.append(

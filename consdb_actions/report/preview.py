@@ -240,7 +240,7 @@ def by_table(statements: Sequence[DifferenceText]) -> list[tuple[str, list[Diffe
 
 def _markdown_statement(statement: DifferenceText) -> str:
     parts = []
-    for word in statement.words:
+    for word in statement.text:
         if isinstance(word, Code):
             parts.append(code(word))
         elif isinstance(word, Quote):
@@ -359,7 +359,7 @@ def _some(lines: list[str]) -> Iterator[_Line]:
 
 def _shortened(statement: DifferenceText) -> str:
     words = []
-    for word in statement.words:
+    for word in statement.text:
         if isinstance(word, Quote):
             words.append(f'"{word[: MAX_QUOTE - 1]}…"' if len(word) > MAX_QUOTE else f'"{word}"')
         else:

@@ -51,7 +51,7 @@ def render_text(rehearsal: Rehearsal, paint: Paint = _plain) -> str:
         lines += [paint(printable(f"  {line}"), kind) for line, kind in _steps(act)]
         for finding in act.findings:
             sign, kind = _SIGNS[finding.holds, finding.warning]
-            lines.append(paint(printable(f"  {sign:<7} {finding.words}"), kind))
+            lines.append(paint(printable(f"  {sign:<7} {finding.text}"), kind))
             lines += [printable(f"          {detail}") for detail in finding.details]
         if act.errors and not act.passed:
             lines.append("  The replica's log:")
@@ -74,11 +74,11 @@ def _steps(act: Act) -> Iterator[tuple[str, str]]:
                 f"{'FAILED':<7} {name} ({failed[0].placed.block.kind}, line {failed[0].placed.line})",
                 "error",
             )
-            yield from ((f"        {line}", "error") for line in failed[0].words.split("\n"))
+            yield from ((f"        {line}", "error") for line in failed[0].text.split("\n"))
         elif done:
             yield f"{'done':<7} {name} ({_parts(blocks)}, {seconds:.1f} s)", "ok"
         else:
-            yield f"{'skipped':<7} {name}: {blocks[0].words}", "dim"
+            yield f"{'skipped':<7} {name}: {blocks[0].text}", "dim"
 
 
 def _parts(blocks: list[BlockResult]) -> str:
@@ -104,7 +104,7 @@ def render_markdown(rehearsal: Rehearsal) -> str:
     for act in rehearsal.acts:
         parts.append(f"**{escape(act.title)}** {'✅' if act.passed else '❌'}")
         failed = [block for block in act.blocks if block.state == "failed"]
-        parts += [f"Step {code(block.placed.step)} failed:\n\n{fence(block.words)}" for block in failed]
+        parts += [f"Step {code(block.placed.step)} failed:\n\n{fence(block.text)}" for block in failed]
         if act.findings:
             parts.append(bullets(_finding(finding) for finding in act.findings))
         if act.errors and not act.passed:
@@ -125,5 +125,5 @@ def render_markdown(rehearsal: Rehearsal) -> str:
 
 def _finding(finding: RehearsalFinding) -> str:
     sign = "⚠️" if finding.warning else "✅" if finding.holds else "❌"
-    words = f"{sign} {escape(finding.words)}"
+    words = f"{sign} {escape(finding.text)}"
     return words + "".join(f"<br>{escape(detail[:_WORDS])}" for detail in finding.details)

@@ -146,7 +146,7 @@ _MOST = 30
 
 
 def _lines(change: SectionChange) -> Iterator[str]:
-    words = list(change.words())
+    words = list(change.text())
     yield from words[:_MOST]
     if len(words) > _MOST:
         yield f"and {len(words) - _MOST} more in {change.schema}"

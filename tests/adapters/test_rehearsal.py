@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.rehearsal import rehearse
+from consdb_actions.adapters.rehearsal import _against, rehearse
 from consdb_actions.adapters.revision_path import read_change, resolve
 from consdb_actions.cli import main
 from consdb_actions.commands.process_runbook import chosen_changes
 from consdb_actions.errors import InputError
+from consdb_actions.forms import as_json
+from consdb_actions.process.apply_facts import ApplyCheck
 from consdb_actions.process.rehearsal import Rehearsal, ranges_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_steps import PlacedBlock, read_runbook, unrestored_in
@@ -100,8 +103,8 @@ def why_not(rehearsal: Rehearsal) -> list[str]:
     """Return what speaks against it."""
     out = []
     for act in rehearsal.acts:
-        out += [f"{b.placed.step}: {b.words}" for b in act.blocks if b.state == "failed"]
-        out += [f"{f.words}: {f.details}" for f in act.findings if not f.holds]
+        out += [f"{b.placed.step}: {b.text}" for b in act.blocks if b.state == "failed"]
+        out += [f"{f.text}: {f.details}" for f in act.findings if not f.holds]
         out += list(act.errors)
     return out
 
@@ -113,7 +116,7 @@ def test_p4_a_runbook_is_carried_out(server: ScratchServer, tmp_path: Path) -> N
     assert result.passed, why_not(result)
     assert result.written["cdb_latiss.quicklook"] > 0
     assert result.written["cdb_latiss.exposure"] > result.written["cdb_latiss.quicklook"]
-    assert any("all" in f.words and "rows in 4 tables" in f.words for f in result.acts[0].findings)
+    assert any("all" in f.text and "rows in 4 tables" in f.text for f in result.acts[0].findings)
     checked(result)
     assert "The runbook works." in render_text(result)
     assert render_markdown(result).startswith("### Rehearsal: ✅ The runbook works")
@@ -261,3 +264,16 @@ def test_p4_a_row_that_was_refused_fails_a_rehearsal() -> None:
     assert not made.passed
     assert "1 lost" in render_text(made)
     assert "1 lost; longest wait of a writer 0.4 seconds" in render_markdown(made)
+
+
+def test_a_refused_check_is_the_reason_why_a_rehearsal_stops() -> None:
+    check = ApplyCheck("version", "refused", "the database is at another revision", details=("found: abc",))
+    passed = replace(check, state="ok", text="fine")
+    report = {
+        "checks": [as_json(passed)],
+        "sections": [
+            {"verification": [as_json(check), as_json(replace(check, accepted=True, text="ignored"))]}
+        ],
+        "problem": "",
+    }
+    assert _against(report) == "the database is at another revision\nfound: abc"

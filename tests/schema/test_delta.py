@@ -147,7 +147,7 @@ def test_names_and_texts_are_marked_in_the_words() -> None:
     column = Column("x", "#x", "double", description="`@x` | <b>", unit="s")
     table = small().table("exposure")
     delta = compare(small(), changed("exposure", columns=(*table.columns, column)))
-    words = describe(delta)[0].words
+    words = describe(delta)[0].text
     assert [word for word in words if isinstance(word, Code)] == ["x", "double", "s"]
     assert [word for word in words if isinstance(word, Quote)] == ["`@x` | <b>"]
 

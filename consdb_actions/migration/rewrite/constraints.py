@@ -136,7 +136,7 @@ def comment_on_constraint(schema: str, table: str, item: CatalogConstraint) -> S
     """Return COMMENT, which Alembic lacks for constraints."""
     verb = "remove comment of" if item.comment is None else "change comment on"
     target = f"CONSTRAINT {quote(item.name)} ON {qualified(schema, table)}"
-    return SqlStatement.commenting(target, item.comment, words=f"{verb} constraint {item.name}", table=table)
+    return SqlStatement.commenting(target, item.comment, text=f"{verb} constraint {item.name}", table=table)
 
 
 def drop_constraint(schema: str, table: str, name: str, kind: str) -> ops.DropConstraintOp:
