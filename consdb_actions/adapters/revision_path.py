@@ -135,6 +135,11 @@ def read_change(
     )
 
 
+def revisions_of(section: Section, span: RevisionRange) -> list[AlembicRevision]:
+    """Return the revisions of a range, oldest first, or raise `InputError`."""
+    return _between(section, resolve(section, span.start), resolve(section, span.end))
+
+
 def _between(section: Section, start: str, end: str) -> list[AlembicRevision]:
     if start == end:
         return []

@@ -68,9 +68,7 @@ def prepare_runbook(
         raise InputError(f'"{release[:60]}" is not a tag', place="--tag", remedy="Write it like 26.6.2.")
     if release:
         _check_tag(tree, release)
-    changes, warnings = chosen_changes(tree, sites, sections, revisions, since, prestarted, progress)
-    if release:
-        _check_release(tree, release, changes)
+    changes, warnings = chosen_changes(tree, sites, sections, revisions, since, prestarted, progress, release)
     policy = settings.deploy
     made = make_runbook(
         changes,
@@ -101,16 +99,20 @@ def _check_tag(tree: Tree, release: str) -> None:
         )
 
 
-def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
-    found = [one for change in changes for one in change.revisions]
-    names = [f"refs/tags/{release}:./{revision.file}" for revision in found]
+def _check_release(tree: Tree, release: str, ranges: Sequence[RevisionRange]) -> None:
+    """Check that a release contains the revisions."""
+    from consdb_actions.adapters.revision_path import revisions_of
+
+    found = [one for span in ranges for one in revisions_of(tree.section(span.section), span)]
+    files = [Path(one.path).resolve().relative_to(tree.root.resolve()).as_posix() for one in found]
+    names = [f"refs/tags/{release}:./{file}" for file in files]
     if _git(tree, "rev-parse", *names) or not _git(tree, "rev-parse", "HEAD"):
         return
-    for revision, name in zip(found, names, strict=True):
+    for revision, file, name in zip(found, files, names, strict=True):
         if not _git(tree, "cat-file", "-e", name):
             raise InputError(
-                f"release {release} does not contain revision {revision.id}",
-                place=revision.file,
+                f"release {release} does not contain revision {revision.revision}",
+                place=file,
                 remedy="Name the release that contains it, or omit --tag while there is none.",
             )
 
@@ -123,8 +125,12 @@ def chosen_changes(
     since: str | None,
     prestarted: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
+    release: str = "",
 ) -> tuple[list[SectionChange], list[str]]:
-    """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16)."""
+    """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16).
+
+    A given `release` must contain their revisions.
+    """
     from consdb_actions.adapters.apply_run import environment_errors
     from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
@@ -134,6 +140,8 @@ def chosen_changes(
     with tree.importable():
         ranges = _ranges(tree, [parse_range(text) for text in sections], revisions, since)
         names = [s.name for s in tree.sections if s.name in {span.section for span in ranges}]
+        if release:
+            _check_release(tree, release, ranges)
     if not ranges:
         raise InputError(
             "there is no new revision",
