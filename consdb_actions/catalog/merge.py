@@ -291,7 +291,7 @@ class _Merge:
                 facts[a] = self._choose(
                     (*path, a), getattr(base, a), getattr(head, a), getattr(current, a), same[a]
                 )
-        if base.type != head.type and same_fact("default", current.default, base.default):
+        if base.type != head.type == facts["type"] and same_fact("default", current.default, base.default):
             # The same constant with another type is another default.
             facts["default"] = head.default
         return replace(current, **facts)
@@ -505,9 +505,9 @@ class _Merge:
                     }
                     for side in (self.base, self.head, self.current)
                 )
-                kept = self.head.relations.get(table.name, table).columns.get(column.name, column)
+                described = self.head.relations.get(table.name, table).columns.get(column.name, column)
                 # Its type changes with that of the column.
-                ours = kept.type == column.type and base != head
+                ours = described.type == column.type and base != head
                 out |= {**current, **head} if ours else {**head, **current}
                 if bare and bare not in out and bare in self.current.sequences:
                     out[bare] = self.current.sequences[bare]

@@ -101,18 +101,17 @@ def _check_tag(tree: Tree, release: str) -> None:
 
 def _check_release(tree: Tree, release: str, ranges: Sequence[RevisionRange]) -> None:
     """Check that a release contains the revisions."""
-    from consdb_actions.adapters.revision_path import revisions_of
+    from consdb_actions.adapters.revision_path import file_of, revisions_of
 
     found = [one for span in ranges for one in revisions_of(tree.section(span.section), span)]
-    files = [Path(one.path).resolve().relative_to(tree.root.resolve()).as_posix() for one in found]
-    names = [f"refs/tags/{release}:./{file}" for file in files]
+    names = [f"refs/tags/{release}:./{file_of(tree, revision)}" for revision in found]
     if _git(tree, "rev-parse", *names) or not _git(tree, "rev-parse", "HEAD"):
         return
-    for revision, file, name in zip(found, files, names, strict=True):
+    for revision, name in zip(found, names, strict=True):
         if not _git(tree, "cat-file", "-e", name):
             raise InputError(
                 f"release {release} does not contain revision {revision.revision}",
-                place=file,
+                place=file_of(tree, revision),
                 remedy="Name the release that contains it, or omit --tag while there is none.",
             )
 

@@ -648,3 +648,17 @@ def test_the_default_of_a_column_with_three_types_follows_the_type(bench: Workbe
     assert ["notes.flag.type" in q.text for q in asked.questions] == [True]
     proven(bench.generate(after, base=base, take=["head notes.flag.type"], keep=False))
     assert bench.generate(after, base=base, take=["current notes.flag.type"]).status == "unchanged"
+
+
+def test_a_default_that_was_kept_through_a_change_of_type_stays_with_that_type(bench: Workbench) -> None:
+    def notes(kind: str) -> Data:
+        number = column("number", kind) | {"value": "7" if kind == "text" else 1}
+        return schema(table("notes", [column("note_id", "long", nullable=False), number], key=["note_id"]))
+
+    base = notes("int")
+    bench.generate(base, verify=False)
+    bench.generate(notes("long"), base=base, verify=False)
+    assert bench.generate(notes("short"), base=base, take=["current notes.number.type"]).status == "unchanged"
+    taken = proven(bench.generate(notes("text"), base=base, take=["head notes.number.type"], keep=False))
+    assert "'7'" in taken.source
+    assert bench.generate(notes("text"), base=base, take=["current notes.number.type"]).status == "unchanged"
