@@ -602,6 +602,8 @@ def test_a_sequence_that_somebody_widened_stays(bench: Workbench, datatype: str,
 
     base = notes("int")
     bench.generate(base, verify=False)
+    alone = proven(bench.generate(notes("long"), base=base, keep=False))
+    assert "SEQUENCE cdb_latiss.notes_note_id_seq AS bigint" in alone.source
     if statement:
         bench.revise(f"op.execute('ALTER SEQUENCE cdb_latiss.notes_note_id_seq {statement}')")
     else:
@@ -662,3 +664,14 @@ def test_a_default_that_was_kept_through_a_change_of_type_stays_with_that_type(b
     taken = proven(bench.generate(notes("text"), base=base, take=["head notes.number.type"], keep=False))
     assert "'7'" in taken.source
     assert bench.generate(notes("text"), base=base, take=["current notes.number.type"]).status == "unchanged"
+
+
+def test_m10_a_sequence_of_another_type_than_its_column_comes_back(bench: Workbench) -> None:
+    def notes(*key: str) -> Data:
+        items = [column(name, "int", nullable=False) for name in ("note_id", "number")]
+        return schema(table("notes", items, key=list(key)))
+
+    bench.generate(notes("note_id"), verify=False)
+    bench.revise("op.execute('ALTER SEQUENCE cdb_latiss.notes_note_id_seq AS bigint')")
+    outcome = proven(bench.generate(notes("note_id", "number"), base=notes("note_id")))
+    assert "CREATE SEQUENCE cdb_latiss.notes_note_id_seq AS bigint" in outcome.source

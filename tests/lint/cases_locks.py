@@ -283,6 +283,8 @@ READERS = (
         (),
         (21,),
     ),
+    # What a block does is not judged.
+    Case("breaks-readers", (f"DO $$ BEGIN EXECUTE '{REPLACE} WHERE day_obs > 0'; END $$",)),
     Case("breaks-readers", (*REMAKE, f"COMMENT ON TABLE {E} IS 'x'"), (f"{REPLACE} WHERE day_obs > 0",)),
     Case("view-grants-lost", REMAKE, REMAKE, (21, 61)),
     Case("view-grants-lost", (*REMAKE, "GRANT SELECT ON cdb_demo.visit1 TO usdf"), (), (21,)),
