@@ -33,7 +33,7 @@ _NOT_DESCRIBED = frozenset({"statistics", "settings"})
 """Facts of a column that no schema file contains: they stay as in *current*."""
 
 _OF_THE_TYPE = frozenset({"default", "sequence", "identity", "generated", "collation"})
-"""Facts of a column that fit one type only."""
+"""Facts of a column that depend on its type."""
 
 T = TypeVar("T")
 Named = TypeVar("Named", bound="CatalogConstraint | CatalogIndex")
@@ -307,7 +307,7 @@ class _Merge:
             self.present.append(path)
             return current
         if "type" in differing:
-            # The rest describes another column, too.
+            # The other facts belong to the type.
             ours = self._conflict(path, None, head.type, current.type) == head.type
             return replace(current, **{a: getattr(head, a) for a in differing}) if ours else current
         facts: dict[str, Any] = {

@@ -265,7 +265,7 @@ def _permanent_keys(
 def _detached(
     op: ops.MigrateOperation, facts: DirectionFacts, standing: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
-    """Keep in CREATE TABLE the constraints that Postgres can make there as they are wanted."""
+    """Keep in CREATE TABLE only constraints that Postgres can create there."""
     if not isinstance(op, ops.CreateTableOp):
         return [op]
     made = facts.after.tables[op.table_name]
