@@ -634,7 +634,7 @@ def _joined(
     if key is None or new is None or new.columns != key.columns:
         return constraints
     twin = constraints.get(key.name)
-    if twin is None or twin.kind != "unique" or twin.columns != key.columns:
+    if twin is None or twin.kind != "unique" or (twin.columns, twin.options) != (key.columns, key.options):
         return constraints
     out = {n: c for n, c in constraints.items() if n not in {new.name, twin.name}}
     out[key.name] = replace(new, name=key.name, comment=twin.comment)
