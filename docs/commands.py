@@ -96,7 +96,7 @@ def render() -> str:
 
 def schema(kind: type) -> str:
     """Return the JSON Schema of a file or report, a definition on each line."""
-    made = json_schema(kind, SchemaFileStates)
+    made = json_schema(kind, DescribingSchema)
     definitions = [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in made.pop("$defs", {}).items()]
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -106,7 +106,7 @@ def schema(kind: type) -> str:
     return f'{json.dumps(head)[:-1]}, "$defs": {{\n' + ",\n".join(definitions) + "\n}}\n"
 
 
-class SchemaFileStates(GenerateJsonSchema):
+class DescribingSchema(GenerateJsonSchema):
     """JSON Schemas with the comments of fields and the docstrings of properties as descriptions."""
 
     def dataclass_schema(self, schema: Any) -> dict[str, Any]:

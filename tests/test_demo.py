@@ -65,7 +65,7 @@ def test_m2_view_statements_stand_only_where_a_table_under_a_view_changes(demo: 
 
 
 def test_m3_a_new_table_can_be_read_by_the_roles_of_consdb(demo: Demo) -> None:
-    operations = [op["words"] for op in demo.section("lsstcam")["upgrade"]]
+    operations = [op["text"] for op in demo.section("lsstcam")["upgrade"]]
     for role in ("oods", "usdf"):
         assert f"grant SELECT on ccdvisit1_quicklook to {role}" in operations
 

@@ -65,7 +65,7 @@ def only(outcome: RunOutcome) -> SectionOutcome:
 
 
 def words(section: SectionOutcome) -> list[str]:
-    return [op.words for op in section.upgrade]
+    return [op.text for op in section.upgrade]
 
 
 def column(table: str, name: str, rest: str = "datatype: int") -> str:

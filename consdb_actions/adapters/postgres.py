@@ -91,11 +91,11 @@ class Administration:
 
 def _refusal(error: psycopg.Error, url: URL) -> ExternalError:
     return ExternalError(
-        f"Postgres refused a statement: {words(error, url)}", place=f"database {url.database}"
+        f"Postgres refused a statement: {error_text(error, url)}", place=f"database {url.database}"
     )
 
 
-def words(error: psycopg.Error, url: URL) -> str:
+def error_text(error: psycopg.Error, url: URL) -> str:
     """Return Postgres's message without the URL's password."""
     return redact(str(error).strip(), [url.password or ""])
 
@@ -395,7 +395,7 @@ def _inspect(url: URL) -> GivenServer:
                 " FROM pg_roles WHERE rolname = current_user"
             ).fetchone()
     except (psycopg.Error, UnicodeError) as error:
-        said = words(error, url) if isinstance(error, psycopg.Error) else type(error).__name__
+        said = error_text(error, url) if isinstance(error, psycopg.Error) else type(error).__name__
         raise ExternalError(
             f"the Postgres server cannot be reached: {said}",
             place=_OPTION,
@@ -448,7 +448,7 @@ def _clean_up(server: GivenServer, roles: Sequence[str], *, failed: bool) -> Non
         if failed:
             return  # the first failure is more informative, most often a lost server
         raise ExternalError(
-            f"databases named {server.prefix}… could not be dropped: {words(error, server.url)}",
+            f"databases named {server.prefix}… could not be dropped: {error_text(error, server.url)}",
             place=_OPTION,
             remedy="Drop them by hand.",
         ) from error
@@ -492,17 +492,17 @@ def copy_database(url: URL, name: str) -> None:
                 raise _in_use(database, users)
             connection.execute(statement)
     except psycopg.errors.ObjectInUse as error:
-        raise _in_use(database, words(error, url)) from error
+        raise _in_use(database, error_text(error, url)) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise InputError(
-            f'user "{url.username}" may not copy the database "{database}": {words(error, url)}',
+            f'user "{url.username}" may not copy the database "{database}": {error_text(error, url)}',
             place=_OPTION,
             remedy=f"Name the owner of the database or a superuser, or have an administrator run `ALTER "
             f'DATABASE "{database}" OWNER TO "{url.username}"`.',
         ) from error
     except psycopg.Error as error:
         raise ExternalError(
-            f"Postgres did not copy the database: {words(error, url)}",
+            f"Postgres did not copy the database: {error_text(error, url)}",
             place=_OPTION,
             remedy="See the message of Postgres; a copy needs as much space as the database.",
         ) from error
@@ -608,15 +608,15 @@ def scratch_server(
     prefer: Preference = "auto",
     roles: Sequence[str] = ("usdf", "oods"),
     settings: Mapping[str, str] | None = None,
-    ahead: StartingServer | None = None,
+    prestarted: StartingServer | None = None,
 ) -> Iterator[ScratchServer]:
     """Run a scratch server, and remove it at the end (rule F2).
 
     A server at ``database_url`` is used instead: its databases get unique names, and are dropped with new
-    roles. ``ahead`` is a server that was started already. ExternalError if it fails; InputError if none is
-    usable.
+    roles. ``prestarted`` is a server that was started already. ExternalError if it fails; InputError if none
+    is usable.
     """
-    with _running(database_url, prefer, roles, settings, ahead) as server:
+    with _running(database_url, prefer, roles, settings, prestarted) as server:
         try:
             yield server
         except Exception as error:
@@ -633,7 +633,7 @@ def _running(
     prefer: Preference,
     roles: Sequence[str],
     settings: Mapping[str, str] | None,
-    ahead: StartingServer | None,
+    prestarted: StartingServer | None,
 ) -> Iterator[ScratchServer]:
     if database_url is not None:
         with given_server(database_url, roles) as given:
@@ -647,7 +647,9 @@ def _running(
             yield ScratchServer(given, info, own=False)
         return
     with ExitStack() as stack:
-        process = ahead.process() if ahead else stack.enter_context(server_process(prefer, settings))
+        process = (
+            prestarted.process() if prestarted else stack.enter_context(server_process(prefer, settings))
+        )
         own = OwnServer(process)
         # Postgres's own roles exist already: at a site the tables may belong to one of them.
         missing = [role for role in roles if role != SUPERUSER and not role.startswith("pg_")]
@@ -666,7 +668,7 @@ def _with_spoly(backend: Backend) -> tuple[str, str]:
             return make_spoly_available(connection)
     except psycopg.errors.InsufficientPrivilege as error:
         raise InputError(
-            f"the server lacks the type spoly, and the user may not create it: {words(error, url)}",
+            f"the server lacks the type spoly, and the user may not create it: {error_text(error, url)}",
             place="--database-url",
             remedy="Have an administrator run `CREATE EXTENSION pg_sphere` in the database template1, name a "
             "superuser, or omit the option to use a server of our own.",

@@ -536,13 +536,13 @@ class StartingServer:
 
 
 @contextmanager
-def server_ahead() -> Iterator[StartingServer]:
+def prestarted_server() -> Iterator[StartingServer]:
     """Start a server, and stop it at the end (rule F2); a failure is raised on use."""
     with unwinding_on_signals(), ExitStack() as stack:
         with shielded():
-            ahead = StartingServer(stack)
+            prestarted = StartingServer(stack)
         try:
-            yield ahead
+            yield prestarted
         finally:
             with shielded():
-                ahead.settle()
+                prestarted.settle()

@@ -83,9 +83,9 @@ class Hands:
         block = placed.block
         skipped = "upgrade" if self.by_hand else "by-hand"
         if block.kind == skipped or (self.by_hand and block.kind in ("downgrade", "preflight")):
-            return BlockResult(placed, "not rehearsed", words="the alternative was rehearsed")
+            return BlockResult(placed, "not rehearsed", text="the alternative was rehearsed")
         if block.kind not in self._done or not self._here(block):
-            return BlockResult(placed, "not rehearsed", words="not possible in a rehearsal")
+            return BlockResult(placed, "not rehearsed", text="not possible in a rehearsal")
         started = time.monotonic()
         try:
             words = self._done[block.kind](block)
@@ -217,7 +217,7 @@ def _against(report: dict[str, Any]) -> str:
     """Return from the evidence what stopped a migration."""
     checks = [*report["checks"], *(c for s in report["sections"] for c in s["verification"])]
     stops = [check for check in checks if check["state"] == "refused" and not check["accepted"]]
-    lines = [line for check in stops for line in (check["words"], *check["details"])]
+    lines = [line for check in stops for line in (check["message"], *check["details"])]
     return "\n".join(lines or [str(report["problem"])])
 
 
@@ -332,7 +332,7 @@ class Play:
         block = Block("sql", self._pair.publisher.site.id, sql.caught_up(replication, 30))
         result = self._hands.carry_out(PlacedBlock("", "", block))
         return RehearsalFinding(
-            result.state == "done", "every row has arrived at the replica", _some(result.words)
+            result.state == "done", "every row has arrived at the replica", _some(result.text)
         )
 
     def _counted(self) -> Iterator[RehearsalFinding]:
@@ -395,8 +395,8 @@ class Play:
         yield from (words for words in found if not words.startswith(_HARMLESS))
 
 
-def _some(words: str) -> tuple[str, ...]:
-    return (words,) if words else ()
+def _some(text: str) -> tuple[str, ...]:
+    return (text,) if text else ()
 
 
 def _told(differences: Iterable[Difference], left: str, right: str) -> tuple[str, ...]:
@@ -483,7 +483,7 @@ def rehearse(
         refused = sum((writer.refused for writer in writers.values()), start=Counter[str]())
         return Rehearsal(
             sections=ranges_of(placed),
-            servers=(pair.publisher.words, pair.replica.words),
+            servers=(pair.publisher.text, pair.replica.text),
             acts=tuple(done),
             written=dict(sorted(written.items())),
             refused=dict(sorted(refused.items())),

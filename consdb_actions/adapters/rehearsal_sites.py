@@ -73,7 +73,7 @@ class RehearsalSite:
             return read_snapshot(connection, schema)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Describe the site and its server."""
         info = self.server.info
         return f"{self.site.title}: Postgres {info.version} ({info.source}), {info.pgsphere}"

@@ -135,6 +135,17 @@ def read_change(
     )
 
 
+def revisions_of(section: Section, span: RevisionRange) -> list[AlembicRevision]:
+    """Return the revisions of a range, oldest first, or raise `InputError`."""
+    return _between(section, resolve(section, span.start), resolve(section, span.end))
+
+
+def file_of(tree: Tree, revision: AlembicRevision) -> str:
+    """Return the path of a revision's file in the tree."""
+    path = Path(revision.path)
+    return path.relative_to(tree.root).as_posix() if path.is_relative_to(tree.root) else path.as_posix()
+
+
 def _between(section: Section, start: str, end: str) -> list[AlembicRevision]:
     if start == end:
         return []
@@ -160,11 +171,10 @@ def _down(revision: AlembicRevision) -> str:
 
 def _revision(tree: Tree, revision: AlembicRevision, up: DirectionRun, down: DirectionRun) -> RunbookRevision:
     failures = [run.failure.message for run in (up, down) if run.failure is not None]
-    path = Path(revision.path)
     return RunbookRevision(
         revision.revision,
         (revision.doc or "").strip().partition("\n")[0],
-        path.relative_to(tree.root).as_posix() if path.is_relative_to(tree.root) else path.as_posix(),
+        file_of(tree, revision),
         tuple(step.sql for step in up.steps),
         tuple(step.sql for step in down.steps),
         failures[0] if failures else "",

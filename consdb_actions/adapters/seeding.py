@@ -538,7 +538,7 @@ class _RowMaker:
                 if not known:
                     self._empty.add(name)
             elif column.default is None and not column.sequence and not self.reason:
-                met = [c.words for c in self._rules.conditions if c.columns == (name,)]
+                met = [c.text for c in self._rules.conditions if c.columns == (name,)]
                 self.reason = f"no value is known for its column {name} of type {column.type}"
                 if met:
                     self.reason = f"no value was found that satisfies {' and '.join(met)}"
@@ -567,7 +567,7 @@ class _RowMaker:
                 lists.append(list(dict.fromkeys(values)))
             found = self._candidates.satisfying(self._name, columns, lists, conditions)
             if not found and not self.reason:
-                self.reason = f"no values were found that satisfy {' and '.join(c.words for c in conditions)}"
+                self.reason = f"no values were found that satisfy {' and '.join(c.text for c in conditions)}"
             yield columns, [dict(zip(columns, values, strict=True)) for values in found]
 
     def rows(self) -> list[Row]:

@@ -294,10 +294,10 @@ def naming_of(facts: ApprovalFacts, author: Account, review: Review) -> ReviewRo
     )
 
 
-def _named_roles(facts: ApprovalFacts, held: list[Role], words: list[str]) -> ReviewRoles:
+def _named_roles(facts: ApprovalFacts, held: list[Role], text: list[str]) -> ReviewRoles:
     roles: list[Role] = []
     problems: list[str] = []
-    for word in words:
+    for word in text:
         role = facts.policy.role_named(word)
         if role is None:
             known = ", ".join(item.id for item in facts.policy.roles)

@@ -53,9 +53,9 @@ class Difference:
         return f"{name}: {self.left!r} against {self.right!r}"
 
 
-def fact(words: str, value: object) -> str:
+def fact(label: str, value: object) -> str:
     """Describe one side of a difference; empty for a grant, whose path says all."""
-    if value is True and words:
+    if value is True and label:
         return ""
     if isinstance(value, CatalogConstraint | ExtendedStatistics | CatalogIndex):
         comment = f" ({value.comment})" if value.comment else ""
@@ -63,7 +63,7 @@ def fact(words: str, value: object) -> str:
     if isinstance(value, Sequence):
         value = value.type
     text = value if isinstance(value, str) else repr(value)
-    return words + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    return label + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def canonical(relation: CatalogRelation) -> CatalogRelation:

@@ -46,14 +46,14 @@ def same_rows(left: str, right: str) -> bool:
 def _rows(query: str) -> str:
     try:
         (statement,) = parse_sql(query)
-    except ParseError:
+        waiting: list[Any] = [statement.stmt]
+        while waiting:
+            select = waiting.pop()
+            select.targetList = None
+            waiting += [part for part in (select.larg, select.rarg) if part is not None]
+        return stable_statement(str(RawStream()(statement)))
+    except (ParseError, NotImplementedError):
         return query
-    waiting: list[Any] = [statement.stmt]
-    while waiting:
-        select = waiting.pop()
-        select.targetList = None
-        waiting += [part for part in (select.larg, select.rarg) if part is not None]
-    return stable_statement(str(RawStream()(statement)))
 
 
 def columns_read(query: str, relation: str) -> set[str]:

@@ -33,7 +33,7 @@ _NOT_DESCRIBED = frozenset({"statistics", "settings"})
 """Facts of a column that no schema file contains: they stay as in *current*."""
 
 _OF_THE_TYPE = frozenset({"default", "sequence", "identity", "generated", "collation"})
-"""Facts of a column that fit one type only."""
+"""Facts of a column that depend on its type."""
 
 T = TypeVar("T")
 Named = TypeVar("Named", bound="CatalogConstraint | CatalogIndex")
@@ -291,7 +291,7 @@ class _Merge:
                 facts[a] = self._choose(
                     (*path, a), getattr(base, a), getattr(head, a), getattr(current, a), same[a]
                 )
-        if base.type != head.type and same_fact("default", current.default, base.default):
+        if base.type != head.type == facts["type"] and same_fact("default", current.default, base.default):
             # The same constant with another type is another default.
             facts["default"] = head.default
         return replace(current, **facts)
@@ -307,7 +307,7 @@ class _Merge:
             self.present.append(path)
             return current
         if "type" in differing:
-            # The rest describes another column, too.
+            # The other facts belong to the type.
             ours = self._conflict(path, None, head.type, current.type) == head.type
             return replace(current, **{a: getattr(head, a) for a in differing}) if ours else current
         facts: dict[str, Any] = {
@@ -505,9 +505,9 @@ class _Merge:
                     }
                     for side in (self.base, self.head, self.current)
                 )
-                kept = self.head.relations.get(table.name, table).columns.get(column.name, column)
+                described = self.head.relations.get(table.name, table).columns.get(column.name, column)
                 # Its type changes with that of the column.
-                ours = kept.type == column.type and base != head
+                ours = described.type == column.type and base != head
                 out |= {**current, **head} if ours else {**head, **current}
                 if bare and bare not in out and bare in self.current.sequences:
                     out[bare] = self.current.sequences[bare]
@@ -634,7 +634,7 @@ def _joined(
     if key is None or new is None or new.columns != key.columns:
         return constraints
     twin = constraints.get(key.name)
-    if twin is None or twin.kind != "unique" or twin.columns != key.columns:
+    if twin is None or twin.kind != "unique" or (twin.columns, twin.options) != (key.columns, key.options):
         return constraints
     out = {n: c for n, c in constraints.items() if n not in {new.name, twin.name}}
     out[key.name] = replace(new, name=key.name, comment=twin.comment)

@@ -219,7 +219,7 @@ class CheckedPoint:
 
     title: str
     state: str
-    words: str = ""
+    text: str = ""
     remedy: str = ""
 
 
@@ -568,9 +568,9 @@ def _difference(app: App, given: dict[str, str]) -> str:
     return "; ".join(part for part in (_listed("missing", missing), _listed("not needed", more)) if part)
 
 
-def _listed(words: str, names: Iterable[str]) -> str:
+def _listed(text: str, names: Iterable[str]) -> str:
     found = sorted(names)
-    return f"{words}: {', '.join(found)}" if found else ""
+    return f"{text}: {', '.join(found)}" if found else ""
 
 
 @click.command(
@@ -640,7 +640,7 @@ def doctor(schemas: str, target: str, phalanx: str, app: str, release_app: str, 
         return int(wrong > 0)
     lines = []
     for point in points:
-        lines.append(f"{SIGNS[point.state]} {point.title}{point.words and f': {point.words}'}")
+        lines.append(f"{SIGNS[point.state]} {point.title}{point.text and f': {point.text}'}")
         lines += [f"    {point.remedy}"] if point.remedy else []
     unknown = sum(point.state == "unknown" for point in points)
     fine = len(points) - wrong - unknown

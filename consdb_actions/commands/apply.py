@@ -140,7 +140,7 @@ def make_plan(request: ApplyRequest, progress: Progress) -> PreparedApply:
     )
     if any(check.stops for check in checks):
         first = next(check for check in checks if check.stops)
-        outcome = replace(outcome, result="refused", problem=first.words)
+        outcome = replace(outcome, result="refused", problem=first.text)
     elif not any(change.revisions for change in changes):
         outcome = replace(outcome, result="nothing to do")
     return PreparedApply(outcome, sections, expected)
@@ -650,7 +650,7 @@ def command(
         request,
         planned,
         lambda section, what: click.echo(f"{section}: {what}", err=True),
-        lambda words: click.echo(words, err=True),
+        lambda text: click.echo(text, err=True),
         record,
     )
     show(outcome)

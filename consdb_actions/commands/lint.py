@@ -50,12 +50,12 @@ def lint_tree(
     tree: Tree,
     selection: Selection,
     config: Config,
-    ahead: StartingServer | None = None,
+    prestarted: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> LintResult:
     """Check revisions of a tree on a scratch server of our own."""
-    from consdb_actions.adapters.forks import in_processes, processors
     from consdb_actions.adapters.lint_replay import load, quiet, replay_section
+    from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revisions import revision_changes
     from consdb_actions.lint.finding import CheckedRevision, LintResult
@@ -72,7 +72,7 @@ def lint_tree(
         with ExitStack() as stack:
             stack.enter_context(tree.importable())
             roles = sorted({role for section in chosen for role in config.grants_for(section.schema)})
-            server = stack.enter_context(scratch_server(roles=roles, ahead=ahead))
+            server = stack.enter_context(scratch_server(roles=roles, prestarted=prestarted))
 
             def work(section: Section, tell: Callable[[str, str], None]) -> Found:
                 tell(section.name, "replaying its history")
@@ -94,7 +94,7 @@ def lint_tree(
                         )
                     ]
 
-            results = in_processes(work, chosen, processors(), progress)
+            results = run_in_pool(work, chosen, processors(), progress)
     found = [one for result in results for one in result]
     return LintResult(tuple(r for r, _ in found), tuple(f for _, fs in found for f in fs), scope, notes)
 
@@ -236,7 +236,7 @@ def command(
     Revisions are Python and are run, as alembic itself runs them, without network and connections of their
     own: use it in jobs without a token that can write.
     """  # noqa: D301  (click wants the control character, not a backslash)
-    with early_server(consdb) as ahead:
+    with early_server(consdb) as prestarted:
         from consdb_actions.adapters.runner import Runner
         from consdb_actions.adapters.tree import read_tree
         from consdb_actions.report.lint import render_markdown, render_text
@@ -246,7 +246,7 @@ def command(
         everything = None if new_only is None else not new_only
         with progress_display(output_format) as progress:
             selection = Selection(sections, revisions, base, everything)
-            result = lint_tree(tree, selection, settings, ahead, progress)
+            result = lint_tree(tree, selection, settings, prestarted, progress)
     runner = Runner.from_environ(os.environ)
     for finding in result.open:
         if finding.severity != "info":

@@ -487,7 +487,7 @@ def generate_command(
         raise InputError(
             "the message is not UTF-8", place="--message", remedy="Check the terminal's encoding."
         )
-    with early_server(consdb, wanted=database_url is None and sdm_schemas.is_dir()) as ahead:
+    with early_server(consdb, wanted=database_url is None and sdm_schemas.is_dir()) as prestarted:
         from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
         from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.files import check_targets
@@ -523,7 +523,7 @@ def generate_command(
                     drift=drift,
                     write=not dry_run,
                     jobs=jobs,
-                    ahead=ahead,
+                    prestarted=prestarted,
                     reports=reports,
                 ),
                 progress,
@@ -634,7 +634,7 @@ def check_command(
         raise InputError(
             "a revision belongs to one section", place="--revision", remedy="Give one --section."
         )
-    with early_server(consdb, wanted=database_url is None and sdm_schemas.is_dir()) as ahead:
+    with early_server(consdb, wanted=database_url is None and sdm_schemas.is_dir()) as prestarted:
         from consdb_actions.adapters.autogenerate.checking import (
             Given,
             ancestors_of,
@@ -647,7 +647,7 @@ def check_command(
         from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.felis import validate
         from consdb_actions.adapters.files import check_targets, write_all
-        from consdb_actions.adapters.forks import in_processes, processors
+        from consdb_actions.adapters.pool import processors, run_in_pool
         from consdb_actions.adapters.postgres import scratch_server
         from consdb_actions.adapters.schema_base import resolve_base
         from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
@@ -693,9 +693,9 @@ def check_command(
             checked: list[GeneratedSection] = []
             info = None
             if works:
-                with scratch_server(database_url=database_url, ahead=ahead) as server:
+                with scratch_server(database_url=database_url, prestarted=prestarted) as server:
                     histories = [(section, ancestors_of(section, script)) for section, script, *_ in works]
-                    replayed = replay_histories(server, histories if ahead else [])
+                    replayed = replay_histories(server, histories if prestarted else [])
 
                     def check(work: Work, tell: Callable[[str, str], None]) -> GeneratedSection:
                         section, script, path, read, before_change, given = work
@@ -705,7 +705,7 @@ def check_command(
                         return check_revision(engine, request, script, given, merged=merged)
 
                     # A database is copied by one process at a time.
-                    checked = in_processes(check, works, 1 if database_url else processors(), progress)
+                    checked = run_in_pool(check, works, 1 if database_url else processors(), progress)
                     check_used(declared, [c.sides for c in checked])
                     info = server.info
     outcome = RunOutcome(

@@ -183,10 +183,10 @@ def fails(fail_on: str, errors: int, warnings: int) -> int:
 @contextmanager
 def early_server(consdb: Path, *, wanted: bool = True) -> Iterator[StartingServer | None]:
     """Start a scratch server for a tree, while the rest is imported; that takes as long."""
-    from consdb_actions.adapters.postgres_server import server_ahead
+    from consdb_actions.adapters.postgres_server import prestarted_server
 
-    with server_ahead() if wanted and (consdb / "alembic.ini").is_file() else nullcontext() as ahead:
-        yield ahead
+    with prestarted_server() if wanted and (consdb / "alembic.ini").is_file() else nullcontext() as server:
+        yield server
 
 
 def max_calls_option(default: int = 2000) -> Decorator:

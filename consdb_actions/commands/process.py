@@ -372,7 +372,7 @@ def board_command(
     )
     runner = Runner.from_environ(os.environ)
     for item in board.unread:
-        words = f"{item.name} could not be looked at: {item.words}"
+        words = f"{item.name} could not be looked at: {item.text}"
         click.echo(f"Warning: {words}", err=True)
         runner.annotation("warning", words)
     present(

@@ -160,7 +160,7 @@ class MigrationPublisher:
         return _Case(self, asked, source, names, stack, so_far)
 
     def _hold(self, done: Publication, stack: Stack) -> Publication:
-        words = done.words
+        words = done.text
         for pull in stack.below:
             if not pull.has_label(self.label):
                 continue
@@ -176,7 +176,7 @@ class MigrationPublisher:
                 self._comment(replace(case.held(theirs.holder), run_url=self.run_url))
             except (CheckFailed, ExternalError, InputError) as error:
                 words = (*words, f"{source.reference} could not be notified: {error.cause}. {error.remedy}")
-        return replace(done, words=words)
+        return replace(done, text=words)
 
     def _comment(self, done: Publication) -> Publication:
         """Comment on the schema change; a failure does not undo the publication."""
@@ -193,7 +193,7 @@ class MigrationPublisher:
                 raise
             why = f"{error.cause}. {error.remedy}"
         words = f"No comment could be written on {done.source.reference}: {why}"
-        return replace(done, words=(*done.words, words)) if why else done
+        return replace(done, text=(*done.text, words)) if why else done
 
 
 class _Case:
@@ -222,12 +222,12 @@ class _Case:
             f"{self._source.commit[:12]}. Nothing was published. The run for the newest commit replaces "
             f"this; where none comes, remove the label “{self._publisher.label}” and add it again."
         )
-        return replace(self.so_far, state="moved", words=(words,))
+        return replace(self.so_far, state="moved", text=(words,))
 
     def conflict(self) -> Publication:
         """Report that the change conflicts with its base branch."""
         why = read_inputs(self._publisher.schemas, self._source).conflict or "It can be merged by now."
-        return replace(self.so_far, state="conflict", words=(why, _LATER))
+        return replace(self.so_far, state="conflict", text=(why, _LATER))
 
     def held(self, holder: PullSeen) -> Publication:
         """Withdraw the change's own migration, because another one contains it."""
@@ -247,7 +247,7 @@ class _Case:
         self.so_far = replace(self.so_far, outcome=outcome)
         if outcome.verdict == "unchanged":
             done = self.withdraw()
-            return replace(done, state="unchanged", words=done.words[1:])
+            return replace(done, state="unchanged", text=done.text[1:])
         if outcome.verdict != "changed":
             return replace(self.so_far, state=outcome.verdict, pull=self._pull())
         revisions = self._target.revisions(tip)
@@ -257,7 +257,7 @@ class _Case:
             words = (
                 f"{merged} was merged while this was generated, so that its revision would not be the newest."
             )
-            return replace(self.so_far, state="moved", words=(words, _LATER))
+            return replace(self.so_far, state="moved", text=(words, _LATER))
         if self._base() == self._source.branch:
             self._leave_out(accepted, sections, revisions)
         if not accepted:
@@ -279,7 +279,7 @@ class _Case:
             words = f"The branch has the revision of {section.name}."
             if others := sorted(added - accepted.pop(section.name).keys()):
                 words = f"The branch has another revision of {section.name}, {', '.join(others)}. {_REMOVE}"
-            self.so_far = replace(self.so_far, words=(*self.so_far.words, words))
+            self.so_far = replace(self.so_far, text=(*self.so_far.text, words))
 
     def _propose(
         self,
@@ -302,7 +302,7 @@ class _Case:
         made = proposals.publish(replace(wanted, files=files, body=body))
         if made.number is None:
             words = f"{self._target.repository} has these revisions already."
-            return replace(self.so_far, state="unchanged", words=(*self.so_far.words, words))
+            return replace(self.so_far, state="unchanged", text=(*self.so_far.text, words))
         shown = TargetPull(made.number, made.url, wanted.branch, author=self._own(), body=body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
         edited = {item.section for item in kept}
@@ -311,8 +311,8 @@ class _Case:
         rebases = find_rebases(present.files, folders, newest)
         if pull is not None:
             tell_rebases(self._publisher.migrations, self._target, made.number, rebases, EDITED)
-        told = (*self.so_far.words, *told, *(rebase.words for rebase in rebases))
-        return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
+        told = (*self.so_far.text, *told, *(rebase.text for rebase in rebases))
+        return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, text=told)
 
     def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
         branch = pull.branch if pull is not None else self._names.branch
@@ -340,24 +340,24 @@ class _Case:
             return done
         reference = self._source.reference
         rebases = tell_left_behind(self._publisher.migrations, self._target, pull, reference, self._base())
-        return replace(done, words=(*done.words, *(rebase.words for rebase in rebases)))
+        return replace(done, text=(*done.text, *(rebase.text for rebase in rebases)))
 
     def withdraw(self) -> Publication:
         """Close the pull request of an unneeded migration, unless it was edited."""
         done, why = replace(self.so_far, state="withdrawn"), (self.so_far.reason,)
         pull = self._pull() or find_withdrawn(self._target.closed_pulls(self._names.branch), self._source)
         if pull is None:
-            return replace(done, words=why)
+            return replace(done, text=why)
         which = f"Pull request {pull.number} of {self._target.repository}"
         present = self._target.present(self._base(), pull.branch)
         if present is not None and not is_untouched(pull, present):
             if not pull.is_open:
-                return replace(done, words=why)
+                return replace(done, text=why)
             left = f"{which} stays open, because its files were edited."
-            return replace(done, pull=pull, action="left open", words=(*why, left))
+            return replace(done, pull=pull, action="left open", text=(*why, left))
         self._target.close(pull)
         closed = f"{which} was closed, and its branch deleted."
-        return replace(done, pull=pull, action="closed", words=(*why, closed))
+        return replace(done, pull=pull, action="closed", text=(*why, closed))
 
     def _base(self) -> str:
         """Return the branch that the migration is proposed to.
@@ -479,7 +479,7 @@ def _show(done: Publication, output_format: str, runner: Runner) -> None:
     text = render_publication_text(done)
     markdown = render_comment(done, limit=COMMENT_LIMIT)
     present(output_format, done, lambda: text, markdown, outputs)
-    level = "warning" if done.words or done.kept else "notice"
+    level = "warning" if done.text or done.kept else "notice"
     if done.state in _EXIT:
         level = "error"
     runner.annotation(level, text, title="Migration")  # type: ignore[arg-type]

@@ -57,16 +57,19 @@ def _check_tag(tree: Tree, release: str) -> None:
         )
 
 
-def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
-    found = [one for change in changes for one in change.revisions]
-    names = [f"refs/tags/{release}:./{revision.file}" for revision in found]
+def _check_release(tree: Tree, release: str, ranges: Sequence[RevisionRange]) -> None:
+    """Check that a release contains the revisions."""
+    from consdb_actions.adapters.revision_path import file_of, revisions_of
+
+    found = [one for span in ranges for one in revisions_of(tree.section(span.section), span)]
+    names = [f"refs/tags/{release}:./{file_of(tree, revision)}" for revision in found]
     if _git(tree, "rev-parse", *names) or not _git(tree, "rev-parse", "HEAD"):
         return
     for revision, name in zip(found, names, strict=True):
         if not _git(tree, "cat-file", "-e", name):
             raise InputError(
-                f"release {release} does not contain revision {revision.id}",
-                place=revision.file,
+                f"release {release} does not contain revision {revision.revision}",
+                place=file_of(tree, revision),
                 remedy="Name the release that contains it, or omit --tag while there is none.",
             )
 
@@ -77,12 +80,16 @@ def chosen_changes(
     sections: Sequence[str],
     revisions: Sequence[str],
     since: str | None,
-    ahead: StartingServer | None = None,
+    prestarted: StartingServer | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
+    release: str = "",
 ) -> tuple[list[SectionChange], list[str]]:
-    """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16)."""
+    """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16).
+
+    A given `release` must contain their revisions.
+    """
     from consdb_actions.adapters.apply_run import environment_errors
-    from consdb_actions.adapters.forks import in_processes, processors
+    from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import parse_range, read_change, resolve
 
@@ -90,6 +97,8 @@ def chosen_changes(
     with tree.importable():
         ranges = _ranges(tree, [parse_range(text) for text in sections], revisions, since)
         names = [s.name for s in tree.sections if s.name in {span.section for span in ranges}]
+        if release:
+            _check_release(tree, release, ranges)
     if not ranges:
         raise InputError(
             "there is no new revision",
@@ -109,8 +118,8 @@ def chosen_changes(
                 changes.append(read_change(tree, section, start, end, server, owner))
         return changes, {}
 
-    with scratch_server(roles=sorted({"usdf", "oods", owner}), ahead=ahead) as server:
-        (_, errors), *found = in_processes(work, ["", *names], processors(), progress)
+    with scratch_server(roles=sorted({"usdf", "oods", owner}), prestarted=prestarted) as server:
+        (_, errors), *found = run_in_pool(work, ["", *names], processors(), progress)
     warnings = [
         f"The tree's env.py cannot run section {name} ({words.splitlines()[-1]}): "
         "every upgrade stops there. Fix it first."
@@ -213,7 +222,7 @@ def runbook_command(
     output is an overview; --output and --format markdown give the whole. `process rehearse` executes it on
     two local servers. Exit code 1 if there are warnings.
     """
-    with early_server(consdb) as ahead:
+    with early_server(consdb) as prestarted:
         from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.files import check_targets, write_all
         from consdb_actions.adapters.tree import read_tree
@@ -228,10 +237,8 @@ def runbook_command(
             if tag:
                 _check_tag(tree, tag)
             changes, warnings = chosen_changes(
-                tree, settings.sites, sections, revisions, since, ahead, progress
+                tree, settings.sites, sections, revisions, since, prestarted, progress, tag
             )
-        if tag:
-            _check_release(tree, tag, changes)
     waived = datetime.now(UTC).date() + timedelta(days=settings.deploy.longest_waiver)
     runbook = make_runbook(
         changes,

@@ -471,7 +471,7 @@ class WaitingEnvironment:
     tags: Mapping[str, str]  # present tags by component
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Return the present tags as text, such as ``hinfo 26.5.1 and pq 26.6.1``."""
         by_tag: dict[str, list[str]] = {}
         for component, tag in self.tags.items():
@@ -513,7 +513,7 @@ def waiting_words(waiting: Iterable[WaitingEnvironment]) -> str:
     """Name unfinished environments, such as ``base and summit have pq 26.5.1``."""
     by_words: dict[str, list[str]] = {}
     for item in waiting:
-        by_words.setdefault(item.words, []).append(item.environment)
+        by_words.setdefault(item.text, []).append(item.environment)
     words = []
     for what, names in by_words.items():
         who = f"{', '.join(names[:-1])} and {names[-1]} have" if len(names) > 1 else f"{names[0]} has"

@@ -35,11 +35,11 @@ class DataDifference:
     rows: int
     before: str  # The value in the first of these rows, shortened and escaped; ``NULL`` for none
     after: str
-    words: str
+    text: str
 
     def __str__(self) -> str:
         where = f"{self.table}.{self.column}" if self.column else self.table
-        return f"{where}: {self.words}"
+        return f"{where}: {self.text}"
 
 
 def shown(value: str | None) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from consdb_actions.migration.matching.words import (
+from consdb_actions.migration.matching.similarity import (
     alike,
     name_words,
     normalised,
@@ -189,22 +189,22 @@ class _Index:
         )
 
 
-def _signatures(words: _Words) -> set[_Words]:
+def _signatures(text: _Words) -> set[_Words]:
     """Return the sorted words, and these without each word: similar names share one."""
-    ordered = sorted(words)
+    ordered = sorted(text)
     return {tuple(ordered), *(tuple(ordered[:at] + ordered[at + 1 :]) for at in range(len(ordered)))}
 
 
-def _similar(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
-    for one in sorted(_signatures(words)):
-        yield from (path for path, other in index.get(one, ()) if _similar_words(words, other))
+def _similar(text: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
+    for one in sorted(_signatures(text)):
+        yield from (path for path, other in index.get(one, ()) if _similar_words(text, other))
 
 
-def _related(path: str, words: _Words) -> bool:
+def _related(path: str, text: _Words) -> bool:
     """Return whether names differ in a number or in antonyms."""
     other = name_words(path.partition(".")[2])
-    left, right = set(words) - set(other), set(other) - set(words)
-    numbers = [sorted(word for word in side if word.isdigit()) for side in (words, other)]
+    left, right = set(text) - set(other), set(other) - set(text)
+    numbers = [sorted(word for word in side if word.isdigit()) for side in (text, other)]
     return numbers[0] != numbers[1] or any(opposed(one, two) for one in left for two in right)
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar, Literal
 from consdb_actions.catalog import fact
 from consdb_actions.catalog.merge import CatalogDrift, Conflict
 from consdb_actions.forms import Form, Name, Public
+from consdb_actions.migration.descriptions import describe, subject
 from consdb_actions.migration.matching.decisions import MatchingQuestion
 from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, RewriteQuestion, Risk
-from consdb_actions.migration.words import describe, subject
 
 Status = Literal["changed", "unchanged", "skipped", "question", "failed", "no schema file"]
 
@@ -26,7 +26,7 @@ Texts = tuple[Name, ...]
 class Operation:
     """The description of one operation."""
 
-    words: str
+    text: str
     table: str  # Table or view; empty when it is about none
 
 
@@ -53,7 +53,7 @@ class Reply:
 class OpenQuestion:
     """A question that the schemas leave open."""
 
-    words: Name
+    text: Name
     proposals: Texts  # Likely answers, with what speaks for them
     answers: Annotated[tuple[Reply, ...], Form(min_length=1)]
     rejected: Texts = ()  # What was looked at and is not proposed, with why
@@ -66,7 +66,7 @@ class VerificationCheck:
 
     name: str  # Short name that stays
     holds: bool | None  # Whether it holds; null where it could not be tried
-    words: str  # The statement
+    text: str  # The statement
     details: Texts = ()  # What speaks against it
 
 
@@ -181,7 +181,7 @@ def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> OpenQu
     elif conflict.stands_on:
         words = f"{name} cannot be kept: this change drops what it uses."
     return OpenQuestion(
-        words=words,
+        text=words,
         proposals=states,
         answers=tuple(
             Reply(meanings[side], tuple(f"--take {side} {'.'.join(path)}" for path in paths))
@@ -200,7 +200,7 @@ def _state(value: object) -> str:
 def asked(question: MatchingQuestion) -> OpenQuestion:
     """Convert a question about names for the report."""
     return OpenQuestion(
-        words=question.text,
+        text=question.text,
         proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
         answers=tuple(
             Reply(a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers
@@ -214,4 +214,4 @@ def asked_value(question: RewriteQuestion) -> OpenQuestion:
     """Convert a question about values for the report."""
     meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
     answers = tuple(Reply(meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
-    return OpenQuestion(words=question.words, proposals=(), answers=answers)
+    return OpenQuestion(text=question.text, proposals=(), answers=answers)

@@ -10,6 +10,7 @@ from consdb_actions.forms import Public
 from consdb_actions.migration.duplicates import ColumnRelation, duplicate_findings, related_columns
 from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.schema.delta import SchemaDelta, compare, compare_columns
+from consdb_actions.schema.descriptions import DifferenceText, describe, describe_rename
 from consdb_actions.schema.digest import Digest, digest_delta
 from consdb_actions.schema.findings import (
     RULES,
@@ -24,7 +25,6 @@ from consdb_actions.schema.findings import (
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.sources import DataSource, TableSource, check_sources, table_sources
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
-from consdb_actions.schema.words import DifferenceText, describe, describe_rename
 
 if TYPE_CHECKING:
     from consdb_actions.migration.matching.declarations import Declaration

@@ -15,7 +15,7 @@ from pglast.stream import RawStream
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from consdb_actions.migration.words import describe
+from consdb_actions.migration.descriptions import describe
 
 _MANY = {
     "add column": "add {count} columns to {table}",
@@ -68,14 +68,14 @@ class ScriptAction:
     kind: str  # Actions of one kind on one table share a sentence
     table: str  # Empty where each action of a sentence has another table
     item: str
-    words: str
+    text: str
 
 
 def sentences(actions: Iterable[ScriptAction]) -> tuple[str, ...]:
     """Return sentences in order, without repetition, with one for each kind."""
     groups: dict[tuple[str, str], list[ScriptAction]] = {}
     for action in dict.fromkeys(actions):
-        key = (action.kind, action.table) if action.kind in _MANY else (action.words, "")
+        key = (action.kind, action.table) if action.kind in _MANY else (action.text, "")
         groups.setdefault(key, []).append(action)
     return tuple(_sentence(group) for group in groups.values())
 
@@ -83,7 +83,7 @@ def sentences(actions: Iterable[ScriptAction]) -> tuple[str, ...]:
 def _sentence(group: list[ScriptAction]) -> str:
     first = group[0]
     if len(group) == 1:
-        return first.words
+        return first.text
     items = [action.item for action in group]
     if len(items) > _MOST and first.kind not in _WHOLE:
         items = [*items[:_MOST], f"and {len(group) - _MOST} more"]
@@ -385,8 +385,8 @@ def _strings(values: Iterable[Node] | None) -> list[str]:
     return [value.sval for value in values or () if _kind(value) == "String"]
 
 
-def _other(words: str) -> ScriptAction:
-    return ScriptAction("other", "", words, words)
+def _other(text: str) -> ScriptAction:
+    return ScriptAction("other", "", text, text)
 
 
 def _of(kind: str, table: str, item: str, pattern: str) -> ScriptAction:
@@ -669,9 +669,9 @@ def _without_echoes(actions: tuple[ScriptAction, ...]) -> Iterator[ScriptAction]
     created = {action.item for action in actions if action.kind == "create view"}
     dropped = {action.item for action in actions if action.kind == "drop view"}
     made = created | {
-        action.words.split()[2]
+        action.text.split()[2]
         for action in actions
-        if action.words.startswith(("create table ", "create sequence "))
+        if action.text.startswith(("create table ", "create sequence "))
     }
     for action in actions:
         if action.kind == "drop view" and action.item in created:
@@ -681,5 +681,5 @@ def _without_echoes(actions: tuple[ScriptAction, ...]) -> Iterator[ScriptAction]
         ):
             continue
         if action.kind == "create view" and action.item in dropped:
-            action = replace(action, kind="recreate view", words=f"remake view {action.item}")
+            action = replace(action, kind="recreate view", text=f"remake view {action.item}")
         yield action

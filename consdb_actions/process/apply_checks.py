@@ -31,9 +31,9 @@ _LONG = 10.0  # Transactions of other sessions longer than this (in seconds) are
 _MOST = 15
 
 
-def refused(id_: str, words: str, remedy: str = "", details: Iterable[str] = ()) -> ApplyCheck:
+def refused(id_: str, text: str, remedy: str = "", details: Iterable[str] = ()) -> ApplyCheck:
     """Return a check that fails."""
-    return ApplyCheck(id_, "refused", words, remedy, _first(details))
+    return ApplyCheck(id_, "refused", text, remedy, _first(details))
 
 
 def _first(details: Iterable[str]) -> tuple[str, ...]:
@@ -43,9 +43,9 @@ def _first(details: Iterable[str]) -> tuple[str, ...]:
     return (*found[:_MOST], f"and {more} more") if more > 0 else found
 
 
-def passed(id_: str, words: str) -> ApplyCheck:
+def passed(id_: str, text: str) -> ApplyCheck:
     """Return a check that holds."""
-    return ApplyCheck(id_, "ok", words)
+    return ApplyCheck(id_, "ok", text)
 
 
 def check_revision(
@@ -119,7 +119,7 @@ def check_before(
     ]
     if ahead:
         checks = [
-            replace(check, state="warning", words=f"still to do: {check.words}")
+            replace(check, state="warning", text=f"still to do: {check.text}")
             if check.state == "refused" and check.id in BROUGHT_ABOUT
             else check
             for check in checks

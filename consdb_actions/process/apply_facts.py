@@ -15,6 +15,7 @@ from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import CheckFailed, DatabaseChanged
 from consdb_actions.forms import Public
 from consdb_actions.lint.state import Name
+from consdb_actions.migration.descriptions import subject
 from consdb_actions.migration.rewrite.statements import (
     Phase,
     Rename,
@@ -23,7 +24,6 @@ from consdb_actions.migration.rewrite.statements import (
     phase_of,
     qualified,
 )
-from consdb_actions.migration.words import subject
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Site
 
@@ -40,11 +40,11 @@ BROUGHT_ABOUT = ("replication", "waiting", "publication", "identity")
 class ApplyCheck(Public):
     """A check before or after a migration; several checks may share an id."""
 
-    PUBLIC: ClassVar[str] = "id state accepted message=words remedy details"
+    PUBLIC: ClassVar[str] = "id state accepted message=text remedy details"
 
     id: str
     state: CheckState
-    words: str
+    text: str
     remedy: str = ""
     details: tuple[str, ...] = ()  # one fact per line
     accepted: bool = False  # whether the operator ignores it
@@ -254,7 +254,7 @@ def locked_first(
         f"SET LOCAL lock_timeout = '{800 // len(names)}ms'",
         f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE",
     )
-    return (*(SqlStatement(sql, phase=Phase.DROP_VIEW, words="lock tables") for sql in first), *operations)
+    return (*(SqlStatement(sql, phase=Phase.DROP_VIEW, text="lock tables") for sql in first), *operations)
 
 
 def lock_statement(locks: Sequence[TableLock], tries: int = 8) -> str:
@@ -328,7 +328,7 @@ class SectionResult(Public):
 
     PUBLIC: ClassVar[str] = (
         "section=change.section schema=change.schema from=change.start to=change.end "
-        "revisions=change.ids changes=change.words losses=change.forward.losses state at part attempts "
+        "revisions=change.ids changes=change.text losses=change.forward.losses state at part attempts "
         "seconds sql sql_sha256=digest verification"
     )
 

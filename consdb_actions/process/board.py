@@ -21,10 +21,10 @@ from consdb_actions.release.versions import parse_version
 class UnreadablePull(Public):
     """An unreadable pull request; `title` and `url` may be empty."""
 
-    PUBLIC: ClassVar[str] = "name title url message=words"
+    PUBLIC: ClassVar[str] = "name title url message=text"
 
     name: str
-    words: str
+    text: str
     title: str = ""
     url: str = ""
 
@@ -205,7 +205,7 @@ def make_board(
         repository,
         now,
         tuple(changes),
-        tuple(sorted(missing, key=lambda item: (len(item.name), item.name, item.words))),
+        tuple(sorted(missing, key=lambda item: (len(item.name), item.name, item.text))),
         finished,
         unaffected,
         environments,

@@ -89,7 +89,7 @@ def tap_deployed(facts: ProcessFacts) -> StepFinding:
     )
     if found.done:
         return found
-    return StepFinding(False, f"{found.words}; expected is {image}", found.at, found.by, found.evidence)
+    return StepFinding(False, f"{found.text}; expected is {image}", found.at, found.by, found.evidence)
 
 
 def repinned(facts: ProcessFacts) -> StepFinding:
@@ -134,7 +134,7 @@ def _everywhere(
     ]
     return StepFinding(
         done=not behind,
-        words="; ".join(words),
+        text="; ".join(words),
         at=latest(moments) if not behind else None,
         evidence=tuple(evidence),
     )

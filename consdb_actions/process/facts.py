@@ -29,7 +29,7 @@ class StepFinding:
     """The conclusion from the evidence on a step."""
 
     done: bool
-    words: str  # a sentence without full stop
+    text: str  # a sentence without full stop
     at: datetime | None = None  # since when it is done, if known
     by: str = ""
     evidence: tuple[Evidence, ...] = ()
@@ -43,9 +43,9 @@ def latest(moments: list[datetime | None]) -> datetime | None:
     return max(known) if known and len(known) == len(moments) else None
 
 
-def listed(words: list[str] | tuple[str, ...]) -> str:
+def listed(text: list[str] | tuple[str, ...]) -> str:
     """Join words as in a sentence."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+    return " and ".join([", ".join(text[:-1]), text[-1]]) if len(text) > 1 else "".join(text)
 
 
 class PullLink(StrEnum):
@@ -201,7 +201,7 @@ class SourceFailure:
     """An unreadable source; its missing facts prove nothing."""
 
     source: FactSource
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +225,7 @@ class ProcessFacts(PullFacts):
 
     def trouble(self, source: FactSource) -> str:
         """Return why a source could not be read; empty if it could."""
-        return "; ".join(trouble.words for trouble in self.troubles if trouble.source is source)
+        return "; ".join(trouble.text for trouble in self.troubles if trouble.source is source)
 
 
 @dataclass(frozen=True, slots=True)

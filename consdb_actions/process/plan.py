@@ -30,9 +30,9 @@ from consdb_actions.process.policy import BY_ID, MERGE, STEPS, ProcessStep, Rout
 class OrderViolation(Public):
     """A step that was done out of order."""
 
-    PUBLIC: ClassVar[str] = "message=words steps still"
+    PUBLIC: ClassVar[str] = "message=text steps still"
 
-    words: str  # a sentence without full stop
+    text: str  # a sentence without full stop
     steps: tuple[str, ...]  # ids of the steps that should have been done before
     still: bool  # whether they are still not done
 
@@ -105,14 +105,14 @@ class StepState(Public):
     """The status of a step, with its evidence."""
 
     PUBLIC: ClassVar[str] = (
-        "id=step.id title=step.title status=standing done attested=step.attested message=words owner "
+        "id=step.id title=step.title status=standing done attested=step.attested message=text owner "
         "people at by since commit note evidence order"
     )
 
     step: ProcessStep
     standing: StepStatus
     done: bool = False  # for this very change, in any order
-    words: str = ""  # a sentence without full stop; may be empty
+    text: str = ""  # a sentence without full stop; may be empty
     order: tuple[OrderViolation, ...] = ()  # violations of the order
     owner: str = ""  # title of the role
     people: tuple[str, ...] = ()  # who can complete the step now
@@ -268,7 +268,7 @@ def _state(
 ) -> StepState:
     """Compare the finding on a step with earlier steps."""
     if reason:
-        return StepState(step, StepStatus.NOT_APPLICABLE, words=reason)
+        return StepState(step, StepStatus.NOT_APPLICABLE, text=reason)
     finding = findings[step.id]
     owner, people = owner_names(facts, step)
     waits = any(not findings[item].done for item in scope.all_before(step))
@@ -293,7 +293,7 @@ def _state(
         step=step,
         standing=standing,
         done=finding.done,
-        words="" if silent else finding.words,
+        text="" if silent else finding.text,
         order=order,
         owner=owner,
         people=people,

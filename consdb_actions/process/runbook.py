@@ -317,7 +317,7 @@ def test_announcement(plan: RunbookPlan, site: Site, ticket: str) -> Text:
 
 def _announcement(plan: RunbookPlan, ticket: str, release: str, when: str) -> Text:
     site = plan.publisher if plan.published else plan.replica
-    changes = [words for change in plan.at_replica for words in change.words()]
+    changes = [words for change in plan.at_replica for words in change.text()]
     shown = changes[:_WORDS] + ([f"and {len(changes) - _WORDS} more"] if len(changes) > _WORDS else [])
     lines = [
         f"{ticket}: the schema of ConsDB changes at {_places(plan)}"

@@ -98,7 +98,7 @@ class RunbookRevision:
     """Id, message and statements of one revision."""
 
     id: str
-    words: str
+    text: str
     file: str  # Relative to the tree
     upgrade: tuple[str, ...] = ()  # Statements in offline mode
     downgrade: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class SectionChange(Public):
     """Revisions to apply to one section."""
 
     PUBLIC: ClassVar[str] = (
-        "section schema from=start to=end revisions=ids changes=words losses=forward.losses "
+        "section schema from=start to=end revisions=ids changes=text losses=forward.losses "
         "losses_on_downgrade=back.losses"
     )
 
@@ -158,7 +158,7 @@ class SectionChange(Public):
             self.columns_before,
         )
 
-    def words(self) -> Iterable[str]:
+    def text(self) -> Iterable[str]:
         """Yield the changes, a line for each table, view or column."""
         effects = self.forward
         for name in effects.new_tables:

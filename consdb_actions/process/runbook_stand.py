@@ -175,9 +175,9 @@ def tables_of(names: Sequence[Name]) -> str:
     return str(names[0]) if len(names) == 1 else f"{len(names)} tables"
 
 
-def listed(words: Iterable[str], most: int = 8) -> str:
+def listed(text: Iterable[str], most: int = 8) -> str:
     """Join words with commas; count those that are too many."""
-    found = list(words)
+    found = list(text)
     shown = found[:most]
     if len(found) > most:
         shown.append(f"{len(found) - most} more")

@@ -248,23 +248,23 @@ class BlockResult(Public):
 
     PUBLIC: ClassVar[str] = (
         "part=placed.part step=placed.step kind=placed.block.kind site=placed.block.site "
-        "line=placed.line state seconds message=words"
+        "line=placed.line state seconds message=text"
     )
 
     placed: PlacedBlock
     state: State
     seconds: float = 0.0
-    words: str = ""  # its output, or why it failed
+    text: str = ""  # its output, or why it failed
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsalFinding(Public):
     """A check after an act; a ``warning`` was known before."""
 
-    PUBLIC: ClassVar[str] = "holds warning message=words details"
+    PUBLIC: ClassVar[str] = "holds warning message=text details"
 
     holds: bool
-    words: str
+    text: str
     details: tuple[str, ...] = ()
     warning: bool = False
 

@@ -127,7 +127,7 @@ class Rebase:
     new: str  # the required ``down_revision``
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Return the instruction for people."""
         return (
             f"{self.path} has to follow {self.new}, the newest revision of {self.section}: change its "
@@ -234,7 +234,7 @@ class Publication(Public):
 
     FORMAT: ClassVar[str] = "consdb-actions/publication/1"
     PUBLIC: ClassVar[str] = (
-        "state action source=source.reference commit reason pull_request=pull sections kept notes=words"
+        "state action source=source.reference commit reason pull_request=pull sections kept notes=text"
     )
 
     state: State
@@ -245,7 +245,7 @@ class Publication(Public):
     pull: TargetPull | None = None  # the pull request of the migration
     action: str = ""
     kept: tuple[EditedFile, ...] = ()
-    words: tuple[str, ...] = ()  # further sentences
+    text: tuple[str, ...] = ()  # further sentences
     log: str = ""  # end of the generator's output if it failed without a report
     run_url: str = ""
     inputs: Inputs = field(default_factory=lambda: Inputs(""))

@@ -210,7 +210,7 @@ class CommitCheck:
 
     name: str
     state: CheckState  # its meaning for a release
-    words: str  # its own wording, such as ``cancelled`` or ``in progress``
+    text: str  # its own wording, such as ``cancelled`` or ``in progress``
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class ReleaseFacts:
 class ReleaseRefusal:
     """A reason not to tag, with its remedy."""
 
-    words: str
+    text: str
     remedy: str
 
 
@@ -253,7 +253,7 @@ class TagPlan:
         if self.refusals:
             raise CheckFailed(
                 f"{self.commit[:12]} is not tagged as {self.tag} (rule R2): "
-                + "; ".join(refusal.words for refusal in self.refusals),
+                + "; ".join(refusal.text for refusal in self.refusals),
                 remedy="\n".join(dict.fromkeys(refusal.remedy for refusal in self.refusals)),
             )
 
@@ -391,4 +391,4 @@ def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[
 
 
 def _named(checks: list[CommitCheck]) -> str:
-    return ", ".join(dict.fromkeys(f"{check.name} ({check.words})" for check in checks))
+    return ", ".join(dict.fromkeys(f"{check.name} ({check.text})" for check in checks))

@@ -90,7 +90,7 @@ def page_environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else printable(str(value)),
     )
-    environment.tests["address"] = lambda words: _ADDRESS.fullmatch(words) is not None
+    environment.tests["address"] = lambda text: _ADDRESS.fullmatch(text) is not None
     environment.filters.update(
         counted=counted,
         day=_day,
@@ -109,9 +109,9 @@ def page_environment() -> jinja2.Environment:
     return environment
 
 
-def _prose(words: str) -> Markup:
+def _prose(text: str) -> Markup:
     """Convert a sentence of ours, with code in backquotes."""
-    return Markup(_BACKQUOTED.sub(r"<code>\2</code>", str(Markup.escape(printable(words)))))  # noqa: S704
+    return Markup(_BACKQUOTED.sub(r"<code>\2</code>", str(Markup.escape(printable(text)))))  # noqa: S704
 
 
 def _day(moment: datetime | date) -> str:
@@ -144,7 +144,7 @@ def _needless(change: BoardEntry) -> list[tuple[str, str]]:
     reasons: dict[str, list[str]] = {}
     for item in change.progress.steps:
         if item.standing is StepStatus.NOT_APPLICABLE:
-            reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
+            reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
     return [(reason, ", ".join(titles)) for reason, titles in reasons.items()]
 
 
@@ -199,7 +199,7 @@ def render_text(board: Board) -> str:
         lines.append(f"  #{pull.number}  {title}")
         marks = f"; {', '.join(wrong(change))}" if wrong(change) else ""
         lines.append(f"        {_step(change)}; {change.done} of {len(change.steps)} steps done{marks}")
-    lines += [f"  {item.name}  could not be looked at: {item.words}" for item in board.unread]
+    lines += [f"  {item.name}  could not be looked at: {item.text}" for item in board.unread]
     lines += [f"what runs where: {counted(board.environments)}", f"newest release: {_newest(board)}"]
     return "\n".join(map(printable, lines))
 
@@ -223,7 +223,7 @@ def render_markdown(board: Board) -> str:
     if board.unread:
         blocks.append(
             bullets(
-                f"{escape(item.name)} could not be looked at: {prose(item.words)}" for item in board.unread
+                f"{escape(item.name)} could not be looked at: {prose(item.text)}" for item in board.unread
             )
         )
     blocks.append(

@@ -217,8 +217,8 @@ def _checks(plan: DeployPlan, holds: TagContents) -> tuple[str, list[str]]:
     return "Checks", lines
 
 
-def _and(words: Iterable[str]) -> str:
-    items = list(words)
+def _and(text: Iterable[str]) -> str:
+    items = list(text)
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
@@ -255,7 +255,7 @@ class DeploymentReport(Public):
     local: str = ""
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Return the action as text."""
         if self.plan is None:
             return "no environment runs a ticket image: nothing to repin"
@@ -306,14 +306,14 @@ def render_text(shown: DeploymentReport) -> str:
     where = f": {shown.url}" if shown.url else ""
     if shown.action == "opened" and plan is not None and not shown.url:
         where = f" in {shown.repository}, from the branch {plan.branch}"
-    lines.append(f"{shown.words}{where}")
+    lines.append(f"{shown.text}{where}")
     return "\n".join(printable(part) for line in lines for part in line.split("\n"))
 
 
 def render_markdown(shown: DeploymentReport) -> str:
     """Render a deployment as in its pull request, or why there is none."""
     plan = shown.plan
-    blocks = [f"### {escape(shown.title or shown.words)}"]
+    blocks = [f"### {escape(shown.title or shown.text)}"]
     if plan is not None and plan.refusals:
         blocks += [
             changes_table(plan),
@@ -324,7 +324,7 @@ def render_markdown(shown: DeploymentReport) -> str:
         ]
     elif shown.title:
         link = f"[#{shown.number}]({shown.url})" if shown.url else code(plan.branch if plan else "")
-        blocks += [f"{shown.words}: {link}", shown.body]
+        blocks += [f"{shown.text}: {link}", shown.body]
     return "\n\n".join(blocks)
 
 

@@ -116,7 +116,7 @@ def _row(section: SectionOutcome) -> list[str]:
 
 
 def _question(section: SectionOutcome, asked: OpenQuestion, in_comment: bool) -> str:
-    lines = [f"#### ❓ {code(section.name)}: {prose(asked.words)}"]
+    lines = [f"#### ❓ {code(section.name)}: {prose(asked.text)}"]
     if asked.proposals:
         lines.append(bullets(prose(p) for p in asked.proposals))
     lines.append("Answer with one of these in a comment:" if in_comment else "Answer with one of these:")
@@ -145,7 +145,7 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
         words = [*_lost(section, "upgrade"), *_lost(section, "downgrade")]
         body.append("**Data loss**\n\n" + bullets(prose(w) for w in words))
     if section.risks:
-        body.append("**Risks**\n\n" + bullets(f"{code(r.about)}: {prose(r.words)}" for r in section.risks))
+        body.append("**Risks**\n\n" + bullets(f"{code(r.about)}: {prose(r.text)}" for r in section.risks))
     if section.notes:
         body.append("**Notes**\n\n" + bullets(prose(n) for n in section.notes))
     if section.checks and not failed:
@@ -172,17 +172,17 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
 
 def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
     """List operations, one line each."""
-    return bullets(cut((prose(op.words) for op in operations), most))
+    return bullets(cut((prose(op.text) for op in operations), most))
 
 
 def _held(check: VerificationCheck) -> str:
     return "\n".join(
-        [f"{_MARK[check.holds]} {prose(check.words)}", *(f"  - {prose(d)}" for d in check.details)]
+        [f"{_MARK[check.holds]} {prose(check.text)}", *(f"  - {prose(d)}" for d in check.details)]
     )
 
 
 def _check(check: VerificationCheck) -> str:
-    return f"❌ {prose(check.words)}\n\n{fence(chr(10).join(check.details), 'text')}"
+    return f"❌ {prose(check.text)}\n\n{fence(chr(10).join(check.details), 'text')}"
 
 
 def render_text(outcome: RunOutcome, root: Path) -> str:
@@ -254,17 +254,17 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
     for asked in section.questions:
         if asked.answered:
             continue
-        yield f"  [yellow]?[/] {plain(asked.words)}"
+        yield f"  [yellow]?[/] {plain(asked.text)}"
         yield from (f"    {plain(p)}" for p in asked.proposals)
         for answer in asked.answers:
             yield f"    {plain(answer.meaning)}:"
             yield from (f"      {plain(o)}" for o in answer.options)
         yield from (f"    [dim]rejected: {plain(r)}[/]" for r in asked.rejected)
     yield from (f"  {plain(d)}" for d in (*section.decisions, *section.remembered))
-    yield from cut((f"  {plain(op.words)}" for op in section.upgrade), 40, "  [dim]and {} more[/]")
+    yield from cut((f"  {plain(op.text)}" for op in section.upgrade), 40, "  [dim]and {} more[/]")
     yield from (f"  [red]data loss[/] {plain(words)}" for words in _lost(section, "upgrade"))
     yield from (f"  [dim]data loss[/] {plain(words)}" for words in _lost(section, "downgrade"))
-    yield from (f"  [yellow]risk[/] {plain(r.about)}: {plain(r.words)}" for r in section.risks)
+    yield from (f"  [yellow]risk[/] {plain(r.about)}: {plain(r.text)}" for r in section.risks)
     yield from (f"  [dim]already in the database: {plain(p)}[/]" for p in section.present)
     yield from (f"  [dim]{plain(n)}[/]" for n in section.notes)
     if section.drift:
@@ -277,7 +277,7 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
         yield from cut(lines, _DRIFT_LINES, "    [dim]and {} more; --report lists all[/]")
     for check in section.checks:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]![/]"}[check.holds]
-        yield f"  {mark} {plain(check.words)}"
+        yield f"  {mark} {plain(check.text)}"
         yield from (f"      {plain(d)}" for d in check.details)
 
 
@@ -290,6 +290,6 @@ def _lost(section: SectionOutcome, direction: str) -> Iterator[str]:
         if direction == "downgrade" and loss.dropped:
             added.append(f"{loss.table}.{loss.column}" if loss.column else f"table {loss.table}")
         else:
-            yield loss.words
+            yield loss.text
     if added:
         yield f"on downgrade: {', '.join(added)}"

@@ -24,9 +24,9 @@ from consdb_actions.report.markdown import (
     table,
     unpainted,
 )
+from consdb_actions.schema.descriptions import Code, DifferenceText, Quote
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.version import Status, VersionVerdict
-from consdb_actions.schema.words import Code, DifferenceText, Quote
 
 if TYPE_CHECKING:
     from consdb_actions.migration.matching.decisions import MatchingQuestion
@@ -229,7 +229,7 @@ def by_table(statements: Sequence[DifferenceText]) -> list[tuple[str, list[Diffe
 
 def _markdown_statement(statement: DifferenceText) -> str:
     parts = []
-    for word in statement.words:
+    for word in statement.text:
         if isinstance(word, Code):
             parts.append(code(word))
         elif isinstance(word, Quote):
@@ -345,7 +345,7 @@ def _some(lines: list[str]) -> Iterator[_Line]:
 
 def _shortened(statement: DifferenceText) -> str:
     words = []
-    for word in statement.words:
+    for word in statement.text:
         if isinstance(word, Quote):
             words.append(f'"{word[: MAX_QUOTE - 1]}…"' if len(word) > MAX_QUOTE else f'"{word}"')
         else:

@@ -48,7 +48,7 @@ def render_text(facts: ProcessFacts, progress: Progress) -> str:
     width = max((len(item.step.title) for item in applying), default=0)
     for item in applying:
         lines.append(f"  {item.standing:<12}  {item.step.title:<{width}}  {_plain(item)}".rstrip())
-        lines.extend(f"{'':<16}{disorder.words}" for disorder in item.order)
+        lines.extend(f"{'':<16}{disorder.text}" for disorder in item.order)
     lines.extend(
         f"  {heard.actor.login}, “{heard.said.text[:80]}”: {heard.answer}"
         for heard in progress.listening.heard
@@ -62,8 +62,8 @@ def _plain(item: StepState) -> str:
     if item.at is not None:
         by = f" by {item.by}" if item.by else ""
         parts.append(f"{item.at:%Y-%m-%d}{by}" + (f" for {item.commit[:8]}" if item.commit else ""))
-    if item.words:
-        parts.append(item.words)
+    if item.text:
+        parts.append(item.text)
     return "; ".join(dict.fromkeys(parts))
 
 
@@ -135,7 +135,7 @@ def _next(facts: ProcessFacts, progress: Progress) -> str:
     steps = progress.actionable
     if not steps:
         return ""
-    now = f": {prose(steps[0].words)}." if steps[0].words else "."
+    now = f": {prose(steps[0].text)}." if steps[0].text else "."
     lines = [f"{_owner(facts, steps[0])}, since {_day(steps[0].since)}{now} {_how(steps[0])}"]
     if steps[1:]:
         others = "; ".join(f"{escape(item.step.todo)} ({escape(item.owner)})" for item in steps[1:])
@@ -171,7 +171,7 @@ def _table(facts: ProcessFacts, progress: Progress) -> str:
     reasons: dict[str, list[str]] = {}
     for item in progress.steps:
         if item.standing is StepStatus.NOT_APPLICABLE:
-            reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
+            reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
     if reasons:
         text += "\n\n" + "\n".join(
             f"Not needed, since {escape(reason)}: {escape(', '.join(titles))}."
@@ -188,14 +188,14 @@ def _shown(facts: ProcessFacts, item: StepState) -> str:
         by = f" by {person(facts.html_url, item.by)}" if item.by else ""
         about = f" for {commit(facts.html_url, item.commit)}" if item.commit else ""
         parts.append(f"{_day(item.at)}{by}{about}")
-    if item.words:
-        parts.append(prose(item.words))
+    if item.text:
+        parts.append(prose(item.text))
     return "; ".join(parts)
 
 
 def _alerts(progress: Progress) -> list[str]:
     lines = [
-        f"“{escape(item.step.title)}” was {prose(disorder.words)}."
+        f"“{escape(item.step.title)}” was {prose(disorder.text)}."
         for item in progress.steps
         for disorder in item.order
     ]

@@ -72,7 +72,7 @@ def render_comment(publication: Publication, *, limit: int = SECTION_ROOM[Part.M
     # The marker comes first, so that nothing that is shown can stand for it.
     head = f"{publication.marker}\n\n### Migration: {_verdict(publication)}"
     foot = f"<sub>{foot}</sub>"
-    parts = [*map(escape, publication.words), *_kept(publication.kept)]
+    parts = [*map(escape, publication.text), *_kept(publication.kept)]
     outcome = publication.outcome
     if outcome is not None and publication.state in ("question", "failed"):
         answer = _how_to_answer(publication)
@@ -187,7 +187,7 @@ def _lines(publication: Publication) -> Iterator[str]:
         yield f"  {publication.action}"
     if publication.reason:
         yield f"  {publication.reason}"
-    yield from (f"  {words}" for words in publication.words)
+    yield from (f"  {words}" for words in publication.text)
     yield from (f"  unchanged, edited manually: {item.path}" for item in publication.kept)
 
 

@@ -198,5 +198,5 @@ def _titled(migration: ReleasedMigration) -> str:
     return f"{title} ({printable(migration.revision)})" if migration.revision else title
 
 
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -173,7 +173,7 @@ _MOST = 30
 
 
 def _change_lines(change: SectionChange) -> list[str]:
-    return cut(change.words(), _MOST, f"and {{}} more in {change.schema}")
+    return cut(change.text(), _MOST, f"and {{}} more in {change.schema}")
 
 
 def render_runbook_text(runbook: Runbook) -> str:
@@ -227,7 +227,7 @@ def render_rehearsal_text(rehearsal: Rehearsal, paint: Paint = unpainted) -> str
         lines += [paint(printable(f"  {line}"), kind) for line, kind in _steps(act)]
         for finding in act.findings:
             sign, kind = _FINDING_SIGNS[finding.holds, finding.warning]
-            lines.append(paint(printable(f"  {sign:<7} {finding.words}"), kind))
+            lines.append(paint(printable(f"  {sign:<7} {finding.text}"), kind))
             lines += [printable(f"          {detail}") for detail in finding.details]
         if act.errors and not act.passed:
             lines.append("  The replica's log:")
@@ -250,11 +250,11 @@ def _steps(act: Act) -> Iterator[tuple[str, str]]:
                 f"{'FAILED':<7} {name} ({failed[0].placed.block.kind}, line {failed[0].placed.line})",
                 "error",
             )
-            yield from ((f"        {line}", "error") for line in failed[0].words.split("\n"))
+            yield from ((f"        {line}", "error") for line in failed[0].text.split("\n"))
         elif done:
             yield f"{'done':<7} {name} ({_parts(blocks)}, {seconds:.1f} s)", "ok"
         else:
-            yield f"{'skipped':<7} {name}: {blocks[0].words}", "dim"
+            yield f"{'skipped':<7} {name}: {blocks[0].text}", "dim"
 
 
 def _parts(blocks: list[BlockResult]) -> str:
@@ -280,7 +280,7 @@ def render_rehearsal_markdown(rehearsal: Rehearsal) -> str:
     for act in rehearsal.acts:
         parts.append(f"**{escape(act.title)}** {'✅' if act.passed else '❌'}")
         failed = [block for block in act.blocks if block.state == "failed"]
-        parts += [f"Step {code(block.placed.step)} failed:\n\n{fence(block.words)}" for block in failed]
+        parts += [f"Step {code(block.placed.step)} failed:\n\n{fence(block.text)}" for block in failed]
         if act.findings:
             parts.append(bullets(_finding(finding) for finding in act.findings))
         if act.errors and not act.passed:
@@ -301,7 +301,7 @@ def render_rehearsal_markdown(rehearsal: Rehearsal) -> str:
 
 def _finding(finding: RehearsalFinding) -> str:
     sign = "⚠️" if finding.warning else "✅" if finding.holds else "❌"
-    words = f"{sign} {escape(finding.words)}"
+    words = f"{sign} {escape(finding.text)}"
     return words + "".join(f"<br>{escape(detail[:_DETAIL_LENGTH])}" for detail in finding.details)
 
 
@@ -336,8 +336,8 @@ def _section(change: SectionChange, direction: Direction) -> Iterator[str]:
     yield printable(f"{change.section}: {change.start} -> {change.end}")
     for revision in change.revisions:
         back = "downgrade " if direction == "downgrade" else ""
-        yield printable(f"  {back}{revision.id} {revision.words}".rstrip())
-    for words in change.words():
+        yield printable(f"  {back}{revision.id} {revision.text}".rstrip())
+    for words in change.text():
         yield printable(f"    {words}")
     for loss in change.forward.losses:
         yield printable(f"    data loss: {loss}")
@@ -347,7 +347,7 @@ def _checks(checks: Sequence[ApplyCheck], paint: Paint) -> Iterator[str]:
     width = max((len(check.id) for check in checks), default=0)
     for check in checks:
         state = "accepted" if check.accepted else check.state
-        line = f"  {state:<8}  {check.id:<{width}}  {check.words}"
+        line = f"  {state:<8}  {check.id:<{width}}  {check.text}"
         yield paint(printable(line), "warning" if check.accepted else _KIND[check.state])
         if check.state == "ok":
             continue
@@ -439,7 +439,7 @@ def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:
         return "\n\n".join(parts) + "\n"
     after = [check for section in outcome.sections for check in section.verification]
     lines = bullets(
-        f"{_SIGN[check.state]} {prose(check.words)}{' (accepted with --accept)' if check.accepted else ''}"
+        f"{_SIGN[check.state]} {prose(check.text)}{' (accepted with --accept)' if check.accepted else ''}"
         for check in (*outcome.checks, *after)
     )
     if lines:

@@ -108,8 +108,8 @@ def why_not(rehearsal: Rehearsal) -> list[str]:
     """Return what speaks against it."""
     out = []
     for act in rehearsal.acts:
-        out += [f"{b.placed.step}: {b.words}" for b in act.blocks if b.state == "failed"]
-        out += [f"{f.words}: {f.details}" for f in act.findings if not f.holds]
+        out += [f"{b.placed.step}: {b.text}" for b in act.blocks if b.state == "failed"]
+        out += [f"{f.text}: {f.details}" for f in act.findings if not f.holds]
         out += list(act.errors)
     return out
 
@@ -121,7 +121,7 @@ def test_p4_a_runbook_is_carried_out(server: ScratchServer, tmp_path: Path) -> N
     assert result.passed, why_not(result)
     assert result.written["cdb_latiss.quicklook"] > 0
     assert result.written["cdb_latiss.exposure"] > result.written["cdb_latiss.quicklook"]
-    assert any("all" in f.words and "rows in 4 tables" in f.words for f in result.acts[0].findings)
+    assert any("all" in f.text and "rows in 4 tables" in f.text for f in result.acts[0].findings)
     checked(result)
     assert "The runbook works." in render_rehearsal_text(result)
     assert render_rehearsal_markdown(result).startswith("### Rehearsal: ✅ The runbook works")

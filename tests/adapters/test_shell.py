@@ -71,8 +71,8 @@ def test_no_other_module_starts_programs() -> None:
         if (lines := starts_programs(ast.parse(module.read_text())))
     }
     # forks.py copies this program, and starts no other.
-    assert list(found) == ["adapters/forks.py", "adapters/shell.py"]
-    assert len(found["adapters/forks.py"]) == 1
+    assert list(found) == ["adapters/pool.py", "adapters/shell.py"]
+    assert len(found["adapters/pool.py"]) == 1
 
 
 def test_output_input_and_environment(tmp_path: Path) -> None:

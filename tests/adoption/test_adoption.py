@@ -171,7 +171,7 @@ def settled(place: Adopted) -> None:
 def test_doctor_finds_everything_in_order(adopted: Adopted, capsys: pytest.CaptureFixture[str]) -> None:
     settled(adopted)
     code, points = doctor(capsys)
-    assert {title: item["words"] for title, item in points.items() if item["state"] != "ok"} == {}
+    assert {title: item["text"] for title, item in points.items() if item["state"] != "ok"} == {}
     assert (code, len(points)) == (0, 33)
 
 
@@ -259,7 +259,7 @@ def test_doctor_finds_each_thing_with_its_remedy(
     wrong = {key: item for key, item in points.items() if item["state"] == "wrong"}
     assert code == 1
     assert any(title in key for key in wrong), wrong
-    assert all(item["words"] and item["remedy"] for item in wrong.values())
+    assert all(item["text"] and item["remedy"] for item in wrong.values())
     assert main(["doctor"]) == 1
     assert "✗" in capsys.readouterr().out
 

@@ -185,7 +185,7 @@ def plus_column(name: str, type_: str = "integer") -> Snapshot:
         (without_column("b"), without_column("b"), []),
         (plus_column("c"), plus_column("d"), []),
         (plus_column("c"), plus_column("c"), []),
-        (plus_column("c"), plus_column("c", "text"), [("t", "c", "type")]),
+        (plus_column("c"), plus_column("c", "text"), [("t", "c")]),
         (snapshot(), plus_column("c"), [("t",)]),
         (snapshot(), with_column("b", comment="x"), []),
         (plus_column("c"), snapshot(), [("t",)]),

@@ -36,7 +36,9 @@ def lend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         return
 
     @contextmanager
-    def lent(*, roles: Sequence[str] = ROLES, ahead: object = None, **given: Any) -> Iterator[ScratchServer]:
+    def lent(
+        *, roles: Sequence[str] = ROLES, prestarted: object = None, **given: Any
+    ) -> Iterator[ScratchServer]:
         if any(given.values()):
             with scratch_server(roles=roles, **given) as own:
                 yield own
@@ -53,4 +55,4 @@ def lend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
     for module in (postgres, run):
         monkeypatch.setattr(module, "scratch_server", lent)
-    monkeypatch.setattr(postgres_server, "server_ahead", nullcontext)
+    monkeypatch.setattr(postgres_server, "prestarted_server", nullcontext)

@@ -321,7 +321,7 @@ def test_o3_a_generated_revision_loses_no_row_by_plain_alembic(bench: MakeBench)
         before = read_snapshot(connection, "cdb_latiss")
     column = sa.Column("b", sa.Integer())
     operations = [
-        SqlStatement("DROP VIEW cdb_latiss.visit1", phase=Phase.DROP_VIEW, words="", table="visit1"),
+        SqlStatement("DROP VIEW cdb_latiss.visit1", phase=Phase.DROP_VIEW, text="", table="visit1"),
         *(ops.AddColumnOp(table, column) for table in ("exposure_flexdata", "exposure")),
     ]
     first = [op.sql for op in locked_first(operations, before)[:2] if isinstance(op, SqlStatement)]

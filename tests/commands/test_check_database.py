@@ -94,7 +94,7 @@ class Site:
         (section,) = data["sections"]
         return code, {check["name"]: check for check in section["checks"]}
 
-    def words(self, *more: str, user: str = "postgres", code: int = 2, database: str = "site") -> str:
+    def text(self, *more: str, user: str = "postgres", code: int = 2, database: str = "site") -> str:
         """Check, make sure of the exit code, and return what was said."""
         assert self.check(*more, user=user, database=database) == code
         out, err = self.capsys.readouterr()
@@ -136,7 +136,7 @@ def test_m15_it_runs_on_the_rows_of_the_copy_and_the_database_stays_as_it_is(sit
     assert code == 0
     assert [name for name in checks if name.startswith("database")] == OWN
     assert all(check["holds"] for check in checks.values()), checks
-    assert checks["database rows"]["words"].startswith("3 rows of the database's own in 1 table keep")
+    assert checks["database rows"]["text"].startswith("3 rows of the database's own in 1 table keep")
     assert site.state() == before
 
 
@@ -178,10 +178,10 @@ def test_m16_an_older_revision_runs_without_those_after_it(site: Site) -> None:
 
 
 def test_m15_the_report_says_whose_rows_they_were(site: Site) -> None:
-    said = site.words(code=0)
+    said = site.text(code=0)
     assert "✓ 3 rows of the database's own in 1 table keep their values in the upgrade" in said
     assert "All checks pass for 1 revision." in said
-    said = site.words("--format", "markdown", code=0)
+    said = site.text("--format", "markdown", code=0)
     assert "### All checks pass for 1 revision." in said
     assert "- ✅ 3 rows of the database's own in 1 table hold the same values after the downgrade" in said
 
@@ -197,7 +197,7 @@ def test_m7_nulls_that_nothing_fills_are_found_on_the_real_rows(site: Site) -> N
         "the rows that are made up hold none, since nobody says that there are some"
     )
     assert checks["nulls"]["holds"] is None
-    assert "exposure.band" in checks["nulls"]["words"]
+    assert "exposure.band" in checks["nulls"]["text"]
     assert not checks["database upgrade"]["holds"]
     assert "contains null values" in checks["database upgrade"]["details"][0]
     site.execute("UPDATE exposure SET band = 'z' WHERE band IS NULL")
@@ -209,21 +209,21 @@ def test_m7_nulls_that_nothing_fills_are_found_on_the_real_rows(site: Site) -> N
 def test_m12_a_database_at_another_revision_is_refused(site: Site) -> None:
     first = site.made.down_revision
     site.server.execute("site", f"UPDATE {HISTORY} SET version_num = '00000000beef'")
-    said = site.words()
+    said = site.text()
     assert f"the database is at revision 00000000beef, and not at {first}" in said
     assert f"alembic -n latiss upgrade {first}" in said
     assert "--any-head" in said
     site.server.execute("site", f"UPDATE {HISTORY} SET version_num = '{site.made.revision}'")
-    said = site.words()
+    said = site.text()
     assert f"is at revision {site.made.revision} already" in said
     assert f"alembic -n latiss downgrade {first}" in said
     site.server.execute("site", f"DELETE FROM {HISTORY}")
-    assert f"is at revision none, and not at {first}" in site.words()
+    assert f"is at revision none, and not at {first}" in site.text()
 
 
 def test_m12_a_database_without_a_version_table_is_refused(site: Site) -> None:
     site.server.execute("site", f"DROP TABLE {HISTORY}")
-    said = site.words()
+    said = site.text()
     assert "has no version table, so its revision is unknown" in said
     assert f"alembic -n latiss stamp {site.made.down_revision}" in said
 
@@ -252,7 +252,7 @@ def test_m17_how_it_differs_from_its_history_is_said_and_not_held_against_the_re
     code, checks = site.report()
     assert code == 0
     assert checks["database"]["holds"] is None
-    assert "differs from its replayed history in 5 places" in checks["database"]["words"]
+    assert "differs from its replayed history in 5 places" in checks["database"]["text"]
     assert checks["database"]["details"] == [
         "exposure.grants.UPDATE TO usdf: only in the database",
         "exposure.columns.extra: only in the database: integer",
@@ -263,7 +263,7 @@ def test_m17_how_it_differs_from_its_history_is_said_and_not_held_against_the_re
     ]
     assert all(checks[name]["holds"] for name in OWN[1:]), checks
     assert checks["database rows"]["details"] == ["no rows in notes"]
-    said = site.words("--format", "markdown", code=0)
+    said = site.text("--format", "markdown", code=0)
     assert "differs from its replayed history in 5 places" in said
     assert "- notes: only in the database: table" in said
 
@@ -280,7 +280,7 @@ def test_m10_what_the_revision_takes_away_from_the_real_database_is_found(site: 
 def test_others_who_use_the_database_are_named(site: Site) -> None:
     engine = sa.create_engine(site.server.url("site"), connect_args={"application_name": "hinfo"})
     with engine.connect():
-        said = site.words()
+        said = site.text()
     engine.dispose()
     assert 'the database "site" cannot be copied while others use it: hinfo where:' in said
     assert "End these sessions" in said
@@ -301,7 +301,7 @@ def test_what_a_user_may_not_is_said(site: Site, role: str, words: str) -> None:
     site.execute("GRANT USAGE ON SCHEMA cdb TO visitor", f"GRANT SELECT ON {HISTORY} TO visitor")
     before = site.state()
     try:
-        assert words in site.words(user="visitor")
+        assert words in site.text(user="visitor")
         assert site.state() == before
     finally:
         site.server.execute("site", "DROP OWNED BY visitor")
@@ -311,14 +311,14 @@ def test_what_a_user_may_not_is_said(site: Site, role: str, words: str) -> None:
 def test_an_empty_database_lends_its_server_only(site: Site) -> None:
     site.server.create_database("empty")
     try:
-        assert "of the database's own" not in site.words(database="empty", code=0)
+        assert "of the database's own" not in site.text(database="empty", code=0)
     finally:
         site.server.drop_database("empty")
 
 
 def test_a_section_that_has_the_revision_already_is_left_alone_unless_it_is_named(site: Site) -> None:
     site.server.execute("site", f"UPDATE {HISTORY} SET version_num = '{site.made.revision}'")
-    said = site.words("--all", code=0)
+    said = site.text("--all", code=0)
     assert "Nothing to check: the database has the newest revision of every section." in said
 
 
@@ -327,7 +327,7 @@ def test_large_tables_are_hashed_as_a_whole(site: Site, monkeypatch: pytest.Monk
     monkeypatch.setattr(rows, "MOST_VALUES", 60)
     code, checks = site.report()
     assert code == 0
-    assert checks["database rows"]["words"].startswith("200 rows of the database's own in 1 table")
+    assert checks["database rows"]["text"].startswith("200 rows of the database's own in 1 table")
     assert checks["database rows"]["details"] == [
         "exposure is large: compared are the first 20 of its 200 rows, and hashes of 2 columns"
     ]

@@ -50,7 +50,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 @pytest.fixture(autouse=True)
 def shared_server(server: ScratchServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use one server for all tests: to start one takes longer than to check a revision."""
-    monkeypatch.setattr(postgres_server, "server_ahead", lambda: nullcontext(None))
+    monkeypatch.setattr(postgres_server, "prestarted_server", lambda: nullcontext(None))
     monkeypatch.setattr(postgres, "scratch_server", lambda **_: nullcontext(server))
 
 

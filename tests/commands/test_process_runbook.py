@@ -8,7 +8,7 @@ import pytest
 
 from consdb_actions.cli import main
 from tests.support.repository import Repository
-from tests.support.trees import BEFORE, SiteTree
+from tests.support.trees import BEFORE, SiteTree, refuse_postgres
 
 COLUMN = ("ALTER TABLE cdb_latiss.exposure ADD a int", "ALTER TABLE cdb_latiss.exposure DROP a")
 
@@ -25,7 +25,7 @@ def run(made: SiteTree, *args: str) -> int:
 
 
 def test_p4_the_tag_must_be_there_and_hold_the_revisions(
-    made: SiteTree, capsys: pytest.CaptureFixture[str]
+    made: SiteTree, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git = Repository(made.root)
     way = ("--section", f"latiss:{BEFORE}..head")
@@ -33,9 +33,11 @@ def test_p4_the_tag_must_be_there_and_hold_the_revisions(
     revision = made.add("more", *COLUMN)
     git.commit()
     git.git("tag", "-a", "-m", "x", "26.6.0")
-    assert run(made, *way, "--tag", "99.9.9") == 2
-    assert 'no tag "99.9.9"' in capsys.readouterr().err
-    assert run(made, *way, "--tag", "26.5.0") == 2
+    with monkeypatch.context() as patch:
+        refuse_postgres(patch)
+        assert run(made, *way, "--tag", "99.9.9") == 2
+        assert 'no tag "99.9.9"' in capsys.readouterr().err
+        assert run(made, *way, "--tag", "26.5.0") == 2
     assert f"does not contain revision {revision}" in capsys.readouterr().err
     assert run(made, *way, "--tag", "26.6.0") == 0
 

@@ -97,7 +97,7 @@ def test_r3_a_pull_request_that_changes_nothing_any_more_is_told(make_site: Make
     site.world.commit(site.repo, "main", {"applications/consdb/values-base.yaml": text}, author="po-1")
     shown = deploy(site, double, environments=("base",))
     assert (shown.action, shown.number) == ("nothing", 1)
-    assert "pull request 1 is still open and changes nothing any more" in shown.words
+    assert "pull request 1 is still open and changes nothing any more" in shown.text
 
 
 def test_r3_a_hand_edit_on_the_branch_stops_and_is_shown(make_site: MakeSite) -> None:
@@ -245,7 +245,7 @@ def test_a_plan_writes_nothing_and_says_what_would_be_done(make_site: MakeSite) 
     assert (shown.action, shown.done) == ("opened", False)
     assert not any(call.writes for call in double.log)
     deploy(site, double)
-    assert deploy(site, double, write=False).words == "the pull request is up to date already"
+    assert deploy(site, double, write=False).text == "the pull request is up to date already"
 
 
 @pytest.mark.slow

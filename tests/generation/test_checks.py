@@ -55,7 +55,7 @@ def plain(*checks: str, nullable: bool = True) -> Data:
 
 
 def rows_in(outcome: SectionOutcome) -> str:
-    return next(check.words for check in outcome.checks if check.name == "rows")
+    return next(check.text for check in outcome.checks if check.name == "rows")
 
 
 @pytest.mark.parametrize("form", every(3, FORMS))

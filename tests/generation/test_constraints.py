@@ -202,6 +202,25 @@ def test_a_new_primary_key_has_its_own_name_and_not_that_of_a_unique_that_is_gon
     assert {name: c.kind for name, c in constraints.items()} == {"night_pkey": "primary key"}
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_deferrable_of_a_unique_over_the_columns_of_the_primary_key_changes(
+    bench: Workbench, deferrable: bool
+) -> None:
+    """Postgres merges the two where their options are equal."""
+    key, more = ("day_obs", "seq_num"), {"description": "Kept."}
+    plain = night(unique("un_night", *key) | more, key=key)
+    changed = night(unique("un_night", *key) | DEFERRED | more, key=key)
+    base, after = (plain, changed) if deferrable else (changed, plain)
+    bench.generate(schema(base), verify=False)
+    outcome = proven(bench.generate(schema(after), base=schema(base)))
+    assert outcome.status == "changed"
+    with staged(bench, 2) as stage:
+        constraints = stage.catalog().tables["night"].constraints
+    options = {"deferrable": True, "initially": "DEFERRED"} if deferrable else {}
+    found = {name: (c.kind, dict(c.options)) for name, c in constraints.items()}
+    assert found == {"night_pkey": ("primary key", {}), "un_night": ("unique", options)}
+
+
 @pytest.mark.parametrize("kind", ["primary key", "unique"])
 def test_two_equal_keys_come_back_with_their_table(bench: Workbench, kind: str) -> None:
     """CREATE TABLE would merge them into one."""

@@ -132,7 +132,7 @@ def test_a_number_that_felis_takes_for_a_time_zone_is_refused_for_a_new_column(b
     bench.revise("op.execute('CREATE TABLE cdb_latiss.plain (id int PRIMARY KEY, t timestamp(6))')")
     # An old column has what was meant: no time zone. It may stay, beside a new one, and may be corrected.
     outcome = proven(bench.generate(schema(plain(timed(**{OVERRIDE: "TIMESTAMP(6)"}), timed("u"))), base=old))
-    assert [o.words for o in outcome.upgrade] == ["add column plain.u (timestamp without time zone)"]
+    assert [o.text for o in outcome.upgrade] == ["add column plain.u (timestamp without time zone)"]
     corrected = schema(plain(timed(precision=6), timed("u")))
     before = schema(plain(timed(**{OVERRIDE: "TIMESTAMP(6)"}), timed("u")))
     assert bench.generate(corrected, base=before).status == "unchanged"
@@ -163,7 +163,7 @@ def test_a_column_of_a_view_has_the_type_of_its_table(bench: Workbench) -> None:
         key=["visit_id"],
     )
     outcome = proven(bench.generate(schema(exposure, visit), base=schema(exposure)))
-    assert outcome.upgrade[0].words == "create view visit1"
+    assert outcome.upgrade[0].text == "create view visit1"
 
 
 # What people add by hand to a table, and what becomes of it when the table or a column goes and comes back.
@@ -341,8 +341,8 @@ def test_m8_m10_a_value_that_does_not_come_back_is_a_risk_and_a_loss_of_its_colu
     old, new = (schema(plain(column("x", kind, **more))) for kind, more in (before, after))
     bench.generate(old, verify=False)
     outcome = proven(bench.generate(new, base=old))
-    risks = [r.words for r in outcome.risks if r.about == "plain.x" and r.words.startswith("upgrade")]
-    losses = [loss.words for loss in outcome.losses if (loss.table, loss.column) == ("plain", "x")]
+    risks = [r.text for r in outcome.risks if r.about == "plain.x" and r.text.startswith("upgrade")]
+    losses = [loss.text for loss in outcome.losses if (loss.table, loss.column) == ("plain", "x")]
     assert any(words in text for text in risks), risks
     assert any(words in text for text in losses), losses
     with staged(bench) as stage:
@@ -404,7 +404,7 @@ def test_a_table_takes_columns_from_the_file_beside(bench: Workbench) -> None:
     after["tables"][0]["columnRefs"] = {"weather": {"station": {"wind": None, "gust": {"ref_name": "wind"}}}}
     bench.beside = {"weather.yaml": schema(plain(column("wind"), name="station"), name="weather")}
     outcome = proven(bench.generate(after, base=old))
-    assert [o.words.split(" (")[0] for o in outcome.upgrade] == [
+    assert [o.text.split(" (")[0] for o in outcome.upgrade] == [
         "add column plain.wind",
         "add column plain.gust",
     ]
@@ -414,7 +414,7 @@ def test_a_table_takes_columns_from_the_file_beside(bench: Workbench) -> None:
     written_out = schema(plain(column("x", "int"), column("wind"), column("gust")))
     bench.beside = {"weather.yaml": narrower}
     outcome = proven(bench.generate(after, base=written_out))
-    assert [o.words.split(" from ")[0] for o in outcome.upgrade] == [
+    assert [o.text.split(" from ")[0] for o in outcome.upgrade] == [
         "change type of plain.wind",
         "change type of plain.gust",
     ]
@@ -469,7 +469,7 @@ def test_m6_options_and_descriptions_of_constraints(bench: Workbench) -> None:
     proven(bench.generate(keyed()))
     deferred = {"deferrable": True, "initially": "DEFERRED", "description": "It's 5 %."}
     outcome = proven(bench.generate(keyed(**deferred), base=keyed()))
-    assert [o.words for o in outcome.upgrade] == [
+    assert [o.text for o in outcome.upgrade] == [
         "drop unique u of plain",
         "add unique u to plain (a)",
         "change comment on constraint u",

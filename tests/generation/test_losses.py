@@ -25,7 +25,7 @@ def test_dropped_and_added_columns_and_tables_are_named(bench: Workbench) -> Non
         ("downgrade", "kept", "fresh"),
         ("downgrade", "brand", None),
     }
-    assert all(loss.table in loss.words and (loss.column or "") in loss.words for loss in outcome.losses)
+    assert all(loss.table in loss.text and (loss.column or "") in loss.text for loss in outcome.losses)
 
 
 def test_nothing_is_named_where_nothing_is_lost(bench: Workbench) -> None:
@@ -35,7 +35,7 @@ def test_nothing_is_named_where_nothing_is_lost(bench: Workbench) -> None:
     outcome = proven(bench.generate(schema(after), "kept.old=new"))
     assert outcome.losses == ()
     assert [r.about for r in outcome.risks] == ["kept.old"]
-    assert outcome.risks[0].words.startswith("downgrade")
+    assert outcome.risks[0].text.startswith("downgrade")
 
 
 def test_values_that_no_type_can_hold_are_asked_about_and_named(bench: Workbench) -> None:
@@ -109,7 +109,7 @@ def test_a_key_whose_values_no_type_can_hold_stays_a_question(bench: Workbench) 
     outcome = bench.generate(keyed("long"), on_question="drop-add")
     assert outcome.status == "question"
     assert asked(outcome) == []
-    assert "in the primary key" in outcome.questions[0].words
+    assert "in the primary key" in outcome.questions[0].text
 
 
 def test_what_the_upgrade_put_in_place_of_null_is_null_again(bench: Workbench) -> None:
@@ -143,7 +143,7 @@ def test_a_stand_in_of_the_downgrade_is_a_loss(bench: Workbench) -> None:
         schema(plain("kept", column("x", "int", nullable=False), column("y", "int"))), verify=False
     )
     outcome = proven(bench.generate(schema(plain("kept", column("y", "int"))), "kept.x="))
-    words = [loss.words for loss in outcome.losses if loss.direction == "downgrade"]
+    words = [loss.text for loss in outcome.losses if loss.direction == "downgrade"]
     assert len(words) == 1
     assert "kept.x" in words[0]
     assert "placeholder" in words[0]
@@ -174,7 +174,7 @@ def test_a_required_column_that_is_dropped_with_its_check_can_come_back(
     base = schema(table("exposure", [*kept, kind], key=["exposure_id"], constraints=[check]))
     bench.generate(base, verify=False)
     outcome = proven(bench.generate(schema(table("exposure", kept, key=["exposure_id"])), base=base))
-    assert any("get a placeholder" in loss.words for loss in outcome.losses)
+    assert any("get a placeholder" in loss.text for loss in outcome.losses)
 
 
 def test_a_dropped_ring_with_checks_can_come_back(bench: Workbench) -> None:

@@ -140,7 +140,7 @@ def test_from_many_rows_to_the_one_that_they_share(bench: Workbench) -> None:
     outcome = proven(
         bench.generate(schema(exposure(wind("#b")), ccd()), "ccdexposure.wind_speed=exposure.wind_speed")
     )
-    assert any("different values" in risk.words for risk in outcome.risks)
+    assert any("different values" in risk.text for risk in outcome.risks)
     with staged(bench) as stage:
         stage.execute("INSERT INTO exposure VALUES (1), (2)")
         stage.execute("INSERT INTO ccdexposure VALUES (10, 1, 3.5), (11, 1, 3.5), (20, 2, 4)")
@@ -170,7 +170,7 @@ def test_without_a_key_in_common_it_is_a_question(bench: Workbench) -> None:
     outcome = bench.generate(schema(exposure(), other(wind("#b"))))
     assert outcome.status == "question"
     assert not outcome.source
-    assert "wind_speed" in outcome.questions[0].words
+    assert "wind_speed" in outcome.questions[0].text
 
 
 def weather(*columns: Data) -> Data:
@@ -217,10 +217,10 @@ def test_from_tables_with_different_keys_into_one_new_table_it_is_a_question(ben
     outcome = bench.generate(after, *moves)
     assert outcome.status == "question"
     (question,) = outcome.questions
-    assert "Its rows can come from exposure only" in question.words
+    assert "Its rows can come from exposure only" in question.text
     assert question.answers == (Reply("drop the values", ("--on-question drop-add",)),)
     outcome = proven(bench.generate(after, *moves, on_question="drop-add"))
-    assert any("weather.rain only where exposure_quicklook has a row" in o.words for o in outcome.losses)
+    assert any("weather.rain only where exposure_quicklook has a row" in o.text for o in outcome.losses)
     with staged(bench) as stage:
         stage.execute("INSERT INTO exposure VALUES (1, 10, 1, 4.5), (2, 10, 2, NULL)")
         stage.execute("INSERT INTO weather VALUES (10, 1, 0.5), (10, 2, 0.25)")

@@ -35,7 +35,7 @@ def check_pair(server: ScratchServer, before: Data, after: Data, *, operator: bo
         outcome = bench.generate(after, on_question="drop-add", keep=False)
         note(outcome.source)
         for check in outcome.checks:
-            note(f"{check.name}: {check.holds} {check.words} {check.details}")
+            note(f"{check.name}: {check.holds} {check.text} {check.details}")
         assert [check for check in outcome.checks if not check.holds] == []
         assert outcome.status in {"changed", "unchanged", "question"}
         assert bool(outcome.checks) == (outcome.status == "changed")
@@ -75,7 +75,7 @@ def check_three_way(
         event(outcome.status)
         note(outcome.source)
         for check in outcome.checks:
-            note(f"{check.name}: {check.holds} {check.words} {check.details}")
+            note(f"{check.name}: {check.holds} {check.text} {check.details}")
         if outcome.status == "question":
             return
         assert [check for check in outcome.checks if not check.holds] == []

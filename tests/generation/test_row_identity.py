@@ -25,13 +25,13 @@ def published(bench: Workbench, revisions: int = 1) -> Iterator[Stage]:
 
 def unidentified(outcome: SectionOutcome) -> list[str]:
     """Return the tables whose rows are changed without a key, each as often as it is said."""
-    return [risk.about for risk in outcome.risks if "no primary key" in risk.words]
+    return [risk.about for risk in outcome.risks if "no primary key" in risk.text]
 
 
 def under_the_old_key(outcome: SectionOutcome) -> list[str]:
     """Return the tables, by direction, whose changed rows a migrated replica does not take."""
-    risks = [risk for risk in outcome.risks if "under the old primary key" in risk.words]
-    return [f"{risk.words.partition(':')[0]} {risk.about}" for risk in risks]
+    risks = [risk for risk in outcome.risks if "under the old primary key" in risk.text]
+    return [f"{risk.text.partition(':')[0]} {risk.about}" for risk in risks]
 
 
 def plain(*columns: Data, key: list[str], **more: list[Data]) -> Data:

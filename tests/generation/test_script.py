@@ -77,7 +77,7 @@ def test_m22_a_view_has_one_column_a_line(bench: Workbench) -> None:
 def test_a_comment_is_nothing_but_a_comment(bench: Workbench) -> None:
     bench.generate(observatory(), verify=False)
     outcome = bench.generate(changed(comment_column), base=observatory(), verify=False)
-    assert [op.words for op in outcome.upgrade] == ["change comment on exposure.band"]
+    assert [op.text for op in outcome.upgrade] == ["change comment on exposure.band"]
     assert outcome.source.count("op.") == 2
 
 

@@ -40,7 +40,7 @@ def test_text_numbers_and_truth_there_and_back(bench: Workbench) -> None:
             )
         )
     )
-    upgrade = {risk.about for risk in outcome.risks if risk.words.startswith("upgrade")}
+    upgrade = {risk.about for risk in outcome.risks if risk.text.startswith("upgrade")}
     assert {"plain.to_int", "plain.narrow", "plain.short", "plain.Flag"} <= upgrade
     assert "plain.order" not in upgrade
     with staged(bench) as stage:
@@ -61,13 +61,13 @@ def test_text_numbers_and_truth_there_and_back(bench: Workbench) -> None:
 def test_the_precision_of_a_timestamp(bench: Workbench) -> None:
     bench.generate(plain(column("t", "timestamp", precision=6)), verify=False)
     outcome = proven(bench.generate(plain(column("t", "timestamp", precision=3))))
-    assert [r.about for r in outcome.risks if r.words.startswith("upgrade")] == ["plain.t"]
+    assert [r.about for r in outcome.risks if r.text.startswith("upgrade")] == ["plain.t"]
     with staged(bench) as stage:
         stage.execute("INSERT INTO plain VALUES (1, '2025-01-01 00:00:00.123456')")
         stage.upgrade()
         assert stage.rows("SELECT t FROM plain") == [(datetime(2025, 1, 1, 0, 0, 0, 123000),)]
     back = proven(bench.generate(plain(column("t", "timestamp", precision=6)), keep=False))
-    assert not [r for r in back.risks if r.words.startswith("upgrade")]
+    assert not [r for r in back.risks if r.text.startswith("upgrade")]
 
 
 def test_a_default_that_changes_with_the_type(bench: Workbench) -> None:
@@ -125,4 +125,4 @@ def test_m16_more_columns_than_fit_twice_are_proven_once(bench: Workbench) -> No
     outcome = bench.generate(schema(table("wide", [*few, *many], key=["id"])))
     assert outcome.status == "changed"
     assert [(c.name, c.holds) for c in outcome.checks if not c.holds] == [("operator", None)]
-    assert "fit into a table only once" in outcome.checks[-1].words
+    assert "fit into a table only once" in outcome.checks[-1].text

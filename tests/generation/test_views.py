@@ -101,7 +101,7 @@ def test_only_the_view_over_the_changed_table_is_remade(bench: Workbench, name: 
         assert part.count(f"DROP VIEW cdb_latiss.{shown}") == 1
         assert part.count(f"CREATE VIEW cdb_latiss.{shown} AS") == 1
         assert f"cdb_latiss.{other}" not in part
-    words = [op.words for op in outcome.upgrade]
+    words = [op.text for op in outcome.upgrade]
     created = min(i for i, w in enumerate(words) if w.startswith("create view"))
     assert words[0].startswith("drop view")
     assert not any(w.startswith("drop view") for w in words[1:])
@@ -134,7 +134,7 @@ def without(data: Data, *names: str) -> Data:
 def test_a_view_that_the_file_no_longer_lists_is_dropped(bench: Workbench, gone: tuple[str, ...]) -> None:
     bench.generate(observatory(), verify=False)
     outcome = proven(bench.generate(without(observatory(), *gone), base=observatory()))
-    assert {op.words for op in outcome.upgrade if "view" in op.words} == {"drop view ccdvisit1"}
+    assert {op.text for op in outcome.upgrade if "view" in op.text} == {"drop view ccdvisit1"}
     with staged(bench, 2) as stage:
         assert not set(gone) & stage.catalog().relations.keys()
 
@@ -145,9 +145,7 @@ def test_a_view_that_no_file_ever_listed_stays(bench: Workbench) -> None:
     after = deepcopy(unlisted)
     gain(columns_of(after, "exposure"))
     outcome = proven(bench.generate(after, base=unlisted))
-    assert [op.words for op in outcome.upgrade if op.words.startswith("create view")] == [
-        "create view visit1"
-    ]
+    assert [op.text for op in outcome.upgrade if op.text.startswith("create view")] == ["create view visit1"]
 
 
 def test_a_view_follows_its_table_to_another_name(bench: Workbench) -> None:
@@ -164,7 +162,7 @@ def test_a_view_follows_its_table_to_another_name(bench: Workbench) -> None:
     outcome = proven(
         bench.generate(after, base=observatory(), config=replace(DEFAULT_CONFIG, views=views), keep=False)
     )
-    words = [op.words for op in outcome.upgrade]
+    words = [op.text for op in outcome.upgrade]
     assert "rename table exposure to exposures" in words
     assert {w for w in words if "view" in w and "grant" not in w} == {
         "drop view visit1",

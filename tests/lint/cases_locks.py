@@ -273,6 +273,18 @@ READERS = (
     Case("breaks-readers", (f"{REPLACE} JOIN cdb_demo.quick q USING (exposure_id)",), (), (20,)),
     Case("breaks-readers", (f"{REPLACE} UNION ALL {VISITS} WHERE false",), (), (20,)),
     Case("breaks-readers", (f"{MORE} FROM {E}", f"ALTER TABLE {E} RENAME CONSTRAINT exposure_pkey TO k")),
+    Case(
+        "breaks-readers",
+        (
+            REMAKE[0],
+            "ALTER TABLE cdb_demo.exposure RENAME day_obs TO day",
+            f"{REMAKE[1].replace('day_obs', 'day AS day_obs')} WHERE day > 0",
+        ),
+        (),
+        (21,),
+    ),
+    # What a block does is not judged.
+    Case("breaks-readers", (f"DO $$ BEGIN EXECUTE '{REPLACE} WHERE day_obs > 0'; END $$",)),
     Case("breaks-readers", (*REMAKE, f"COMMENT ON TABLE {E} IS 'x'"), (f"{REPLACE} WHERE day_obs > 0",)),
     Case("view-grants-lost", REMAKE, REMAKE, (21, 61)),
     Case("view-grants-lost", (*REMAKE, "GRANT SELECT ON cdb_demo.visit1 TO usdf"), (), (21,)),

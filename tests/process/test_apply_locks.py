@@ -89,7 +89,7 @@ def add(table: str) -> ops.AddColumnOp:
     return ops.AddColumnOp(table, sa.Column("c", sa.Integer()), schema="s")
 
 
-NO_VIEW = SqlStatement("DROP VIEW s.visit1", phase=Phase.DROP_VIEW, words="", table="visit1")
+NO_VIEW = SqlStatement("DROP VIEW s.visit1", phase=Phase.DROP_VIEW, text="", table="visit1")
 REVISIONS: dict[str, tuple[list[ops.MigrateOperation], str]] = {
     "one table": ([add("child"), add("child")], ""),
     "a new table beside it": ([add("child"), add("new")], ""),

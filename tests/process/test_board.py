@@ -88,7 +88,7 @@ def test_a_schema_that_cannot_be_read_is_told_and_not_taken_for_no_change() -> N
     made = make(
         facts_at("opened", schemas=(), troubles=(trouble,)), renamed(facts_at("opened"), 13, "DM-2: X")
     )
-    assert [(item.name, item.words) for item in made.unread] == [("#12", "cdb_latiss.yaml is too deep")]
+    assert [(item.name, item.text) for item in made.unread] == [("#12", "cdb_latiss.yaml is too deep")]
     assert numbers(made) == [13]
     assert made.unaffected == 0
 
@@ -99,7 +99,7 @@ def test_facts_of_another_repository_are_told_apart() -> None:
     assert numbers(made) == [12]
     (item,) = made.unread
     assert item.name == "somebody/sdm_schemas#12"
-    assert "board of lsst/sdm_schemas" in item.words
+    assert "board of lsst/sdm_schemas" in item.text
 
 
 def test_designates_are_those_of_the_day_of_the_board() -> None:

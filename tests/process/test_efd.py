@@ -164,7 +164,7 @@ def test_a_copy_goes_the_way_of_usdf_with_its_migration_in_consdb(stage: Stage) 
     stage.way.pull = stage.copy
     result = stage.way.sync(stage.double)
     assert result.progress.scope.routes == (Route.USDF,)
-    assert result.progress.state("efd-sync").words == "equal to consdb"
+    assert result.progress.state("efd-sync").text == "equal to consdb"
     assert [item.number for item in result.facts.migrations] == [pull.number]
     assert [item.step.id for item in result.progress.actionable] == ["approve", "dev"]
     stage.way.say("carl", "/consdb done dev")
@@ -173,7 +173,7 @@ def test_a_copy_goes_the_way_of_usdf_with_its_migration_in_consdb(stage: Stage) 
     stage.way.world.commit(
         stage.way.consdb, "main", {f"{FOLDER}/efd_latiss.yaml": efd()}, author="carl", message="Back"
     )
-    words = stage.way.sync(stage.double).progress.state("efd-sync").words
+    words = stage.way.sync(stage.double).progress.state("efd-sync").text
     assert words.startswith("efd_latiss.yaml differs from consdb; consdb-actions process efd-sync")
 
 

@@ -159,7 +159,7 @@ def test_p1_a_push_after_an_attestation_makes_it_stale(make_way: MakeWay) -> Non
     assert way.status == ("failure", way.status[1])
     way.generate(text="# another upgrade\n")
     assert way.sync(double).progress.state("generate").done
-    assert way.sync(double).progress.state("bts").words == "the schema change is different since " + (
+    assert way.sync(double).progress.state("bts").text == "the schema change is different since " + (
         f"({way.head[:8]})"
     )
     way.approve("dan", "olga", "carl")

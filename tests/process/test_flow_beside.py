@@ -48,7 +48,7 @@ def test_p1_a_rebase_that_leaves_the_change_keeps_everything(make_way: MakeWay) 
     way.push(way.new_table(), onto=way.repo.tip("main"))
     progress = way.sync(double).progress
     assert progress.state("bts").done
-    assert progress.state("generate").words.endswith(", which makes the same change")
+    assert progress.state("generate").text.endswith(", which makes the same change")
 
 
 def test_p5_a_migration_that_a_person_edits_has_to_be_tested_again(make_way: MakeWay) -> None:
@@ -57,7 +57,7 @@ def test_p5_a_migration_that_a_person_edits_has_to_be_tested_again(make_way: Mak
     way.sync(double)
     assert way.migration is not None
     way.world.commit(way.consdb, way.migration.branch, {REVISION: "# by hand\n"}, author="carl")
-    assert way.sync(double).progress.state("bts").words == "the migration has changed since"
+    assert way.sync(double).progress.state("bts").text == "the migration has changed since"
 
 
 def test_a_migration_is_found_by_its_branch_when_it_has_no_mark(make_way: MakeWay) -> None:
@@ -160,14 +160,14 @@ def test_a_schema_that_is_none_is_told_and_never_ready(make_way: MakeWay) -> Non
     way, double = make_way()
     way.push("name: [\n")
     result = way.sync(double)
-    assert "cdb_latiss.yaml is not a valid schema" in result.facts.troubles[0].words
+    assert "cdb_latiss.yaml is not a valid schema" in result.facts.troubles[0].text
     assert result.progress.state("publication").standing is StepStatus.WAITING
 
 
 def test_views_are_no_tables_to_publish(make_way: MakeWay) -> None:
     way, double = make_way()
     way.push(way.new_table().replace("exposure_flexdata", "visit1"))
-    assert way.sync(double).progress.state("publication").words == "there is no new table"
+    assert way.sync(double).progress.state("publication").text == "there is no new table"
 
 
 def test_requests_of_people_reach_the_workflow_once(make_way: MakeWay) -> None:

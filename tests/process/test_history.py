@@ -24,7 +24,7 @@ def wrong(progress: Progress) -> dict[str, list[str]]:
     for item in progress.steps:
         for disorder in item.order:
             if not all(BY_ID[name].attested for name in disorder.steps):
-                found.setdefault(item.step.id, []).append(disorder.words)
+                found.setdefault(item.step.id, []).append(disorder.text)
     return found
 
 
@@ -67,32 +67,32 @@ def test_the_merge_in_sdm_schemas_is_held_against_what_came_later(ticket: str, w
 
 def test_a_ticket_image_that_nobody_replaced_is_still_open() -> None:
     pinned = progress_of(known("DM-51220")).state("repin")
-    assert (pinned.standing, pinned.words) == (
+    assert (pinned.standing, pinned.text) == (
         StepStatus.DONE,
         "usdfdev, usdfint and usdfprod at w.2025.24",
     )
     progress = progress_of(known("OSW-1617"))
     assert progress.state("repin").open
-    assert progress.state("tap").words == "usdfdev, usdfint and usdfprod at tickets-OSW-1617"
+    assert progress.state("tap").text == "usdfdev, usdfint and usdfprod at tickets-OSW-1617"
 
 
 def test_a_lightweight_tag_is_pointed_out() -> None:
-    assert progress_of(known("OSW-1617")).state("tag").words.startswith("a lightweight tag")
-    assert progress_of(known("DM-52666")).state("tag").words == ""
+    assert progress_of(known("OSW-1617")).state("tag").text.startswith("a lightweight tag")
+    assert progress_of(known("DM-52666")).state("tag").text == ""
 
 
 def test_the_transformed_efd_takes_the_route_of_usdf() -> None:
     progress = progress_of(known("DM-51362"))
     assert progress.scope.routes == (Route.USDF,)
-    assert progress.state("efd-sync").words == "equal to consdb"
+    assert progress.state("efd-sync").text == "equal to consdb"
     assert progress.state("bts").standing is StepStatus.NOT_APPLICABLE
-    assert "base has pq main" in progress.state("deploy").words
+    assert "base has pq main" in progress.state("deploy").text
 
 
 @pytest.mark.parametrize("ticket", [path.stem for path in sorted(HISTORY.glob("*.json"))])
 def test_what_nobody_could_attest_to_then_is_told_and_no_name_is_in_the_facts(ticket: str) -> None:
     facts = known(ticket)
     merge = progress_of(facts).state(MERGE)
-    assert any(disorder.words.startswith("done although nobody has attested to") for disorder in merge.order)
+    assert any(disorder.text.startswith("done although nobody has attested to") for disorder in merge.order)
     assert facts.pull.author is not None
     assert facts.pull.author.login == "contributor"

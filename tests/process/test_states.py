@@ -178,7 +178,7 @@ def test_the_route_follows_the_source_of_the_data() -> None:
 def test_on_the_usdf_route_the_test_is_on_the_dev_database_and_nothing_is_published() -> None:
     progress = progress_of(efd(facts_at("approved")))
     missing = {
-        item.step.id: item.words for item in progress.steps if item.standing is StepStatus.NOT_APPLICABLE
+        item.step.id: item.text for item in progress.steps if item.standing is StepStatus.NOT_APPLICABLE
     }
     assert missing == dict.fromkeys(("bts", "summit", "publication"), "the data come from USDF")
     assert [item.step.id for item in progress.actionable] == ["dev"]
@@ -209,14 +209,14 @@ def test_the_copied_schema_is_compared_with_consdb(
 ) -> None:
     state = progress_of(efd(facts_at("opened"), here=here, consdb=consdb)).state("efd-sync")
     assert state.standing is wanted
-    assert words in state.words
+    assert words in state.text
 
 
 def test_without_a_new_table_nothing_is_published() -> None:
     known = facts_at("deployed")
     known = replace(known, schemas=(replace(known.schemas[0], new_tables=()),))
     state = progress_of(known).state("publication")
-    assert (state.standing, state.words) == (StepStatus.NOT_APPLICABLE, "there is no new table")
+    assert (state.standing, state.text) == (StepStatus.NOT_APPLICABLE, "there is no new table")
 
 
 def test_tables_that_cannot_be_read_keep_the_publication() -> None:
@@ -301,7 +301,7 @@ def test_p1_done_twice_keeps_the_first_and_says_so() -> None:
 def test_p1_undone_opens_the_step_again_with_the_reason() -> None:
     known = facts_at("tested", say("cleo", "/consdb undo bts rows are missing", 3.5))
     state = progress_of(known).state("bts")
-    assert (state.standing, state.words) == (
+    assert (state.standing, state.text) == (
         StepStatus.NEXT,
         "undone by cleo on 2026-03-05: rows are missing",
     )
@@ -323,7 +323,7 @@ def test_p1_an_attestation_for_another_commit_is_stale() -> None:
     known = push(later(facts_at("tested")), 3.5)
     state = progress_of(known).state("bts")
     assert state.standing is StepStatus.STALE
-    assert state.words == "the schema change is different since (eeeeeeee)"
+    assert state.text == "the schema change is different since (eeeeeeee)"
     assert readiness(known, progress_of(known)).state == "failure"
     again = replace(known, comments=(*known.comments, say("cleo", "/consdb done bts", 4)))
     again = replace(again, migrations=(migration(source=NEWER, digest="d2", committed_at=at(3.7)),))
@@ -333,13 +333,13 @@ def test_p1_an_attestation_for_another_commit_is_stale() -> None:
 def test_p1_a_push_that_leaves_the_change_as_it_is_keeps_the_attestation() -> None:
     known = push(later(facts_at("tested")), 3.5, same=True)
     assert progress_of(known).state("bts").done
-    assert progress_of(known).state("generate").words == "from cccccccc, which makes the same change"
+    assert progress_of(known).state("generate").text == "from cccccccc, which makes the same change"
 
 
 def test_p1_an_attestation_holds_no_longer_when_the_migration_is_another() -> None:
     known = later(facts_at("tested"))
     known = replace(known, migrations=(migration(digest="d2", committed_at=at(3.5)),))
-    assert progress_of(known).state("bts").words == ("the migration has changed since")
+    assert progress_of(known).state("bts").text == ("the migration has changed since")
 
 
 def test_p1_an_attestation_holds_while_the_regenerated_migration_is_the_same() -> None:
@@ -489,14 +489,14 @@ def test_p5_a_migration_from_an_older_commit_is_stale_with_the_way_out(
     known = facts_at("generated", migrations=(migration(source=source),))
     known = replace(known, changes=(*known.changes, *([then] if then else [])))
     state = progress_of(known).state("generate")
-    assert (state.done, state.words) == (wanted, words)
+    assert (state.done, state.text) == (wanted, words)
     assert state.standing is (StepStatus.DONE if wanted else StepStatus.STALE)
 
 
 def test_p5_what_is_merged_from_an_older_commit_is_stale_too() -> None:
     known = push(later(facts_at("merged in consdb")), 5)
     state = progress_of(known).state("merge-consdb")
-    assert (state.standing, state.words) == (
+    assert (state.standing, state.text) == (
         StepStatus.STALE,
         "the merged migration is that of an older commit",
     )
@@ -508,7 +508,7 @@ def test_a_migration_that_was_closed_is_none() -> None:
     assert (
         progress_of(known)
         .state("generate")
-        .words.startswith(
+        .text.startswith(
             "no pull request in consdb contains its migration, after one that was closed without a merge"
         )
     )
@@ -519,7 +519,7 @@ def test_of_several_migrations_all_must_be_merged() -> None:
     known = facts_at("tagged")
     known = replace(known, migrations=(*known.migrations, second), releases=())
     state = progress_of(known).state("merge-consdb")
-    assert (state.done, state.words) == (False, "consdb#131 is a draft")
+    assert (state.done, state.text) == (False, "consdb#131 is a draft")
 
 
 # Order
@@ -527,7 +527,7 @@ def test_of_several_migrations_all_must_be_merged() -> None:
 
 def disorders(known: ProcessFacts) -> dict[str, list[str]]:
     return {
-        item.step.id: [disorder.words for disorder in item.order]
+        item.step.id: [disorder.text for disorder in item.order]
         for item in progress_of(known).steps
         if item.order
     }
@@ -652,13 +652,13 @@ def test_only_the_components_whose_images_hold_the_change_have_to_be_deployed() 
     )
     state = progress_of(replace(known, deployments=old, migrations=(hinfo,))).state("deploy")
     assert not state.done
-    assert "base and summit have hinfo 26.2.1" in state.words
+    assert "base and summit have hinfo 26.2.1" in state.text
 
 
 def test_an_environment_without_the_component_is_told() -> None:
     known = facts_at("deployed")
     some = tuple(item for item in known.deployments if item.environment != "summit")
-    words = progress_of(replace(known, deployments=some)).state("deploy").words
+    words = progress_of(replace(known, deployments=some)).state("deploy").text
     assert "summit has no component" in words
 
 
@@ -693,7 +693,7 @@ def by_branch(known: ProcessFacts) -> Progress:
 def test_a_hand_made_migration_is_found_by_its_branch_and_says_so() -> None:
     state = by_branch(facts_at("generated")).state("generate")
     assert state.done
-    assert "its source commit is unknown" in state.words
+    assert "its source commit is unknown" in state.text
 
 
 def test_a_comment_of_ours_is_never_a_command() -> None:

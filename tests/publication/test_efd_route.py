@@ -110,7 +110,7 @@ def test_nothing_is_proposed_twice_once_the_branch_has_it(scene: Scene, tmp_path
     scene.world.commit(scene.repo, "tickets/DM-1", {PATH: script("efd_latiss")})
     done = scene.publish(tmp_path / "result", "synchronize")
     assert (done.state, done.pull, len(scene.repo.pulls)) == ("unchanged", None, 1)
-    assert "efd_latiss" in done.words[0]
+    assert "efd_latiss" in done.text[0]
     assert scene.outdated() == []
 
 
@@ -120,7 +120,7 @@ def test_a_second_head_never_reaches_the_branch(scene: Scene, tmp_path: Path) ->
     scene.world.commit(scene.repo, "tickets/DM-1", {by_hand: text})
     done = scene.publish(tmp_path / "result", "synchronize")
     assert (done.state, len(scene.repo.pulls)) == ("unchanged", 1)
-    assert by_hand in done.words[0]
+    assert by_hand in done.text[0]
 
 
 def test_it_is_withdrawn_with_the_label(scene: Scene, tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def test_a_change_that_moved_meanwhile(world: World, github_double: Double, resu
     assert done.state == "moved"
     assert not scene.target.pulls
     assert not scene.comments
-    assert "Nothing was published" in done.words[0]
+    assert "Nothing was published" in done.text[0]
 
 
 def test_a_dispatch_without_a_pull_request(world: World, github_double: Double, result: Path) -> None:
@@ -396,12 +396,12 @@ def test_a_result_that_is_merged_already(world: World, github_double: Double, re
 
 def test_checks_that_do_not_start_are_told(world: World, github_double: Double, result: Path) -> None:
     scene, double = MigrationScene(world), github_double(world)
-    assert "starts no checks" in scene.publish(double, result).words[0]
+    assert "starts no checks" in scene.publish(double, result).text[0]
     assert "starts no checks" in scene.comments[0].body
     app = world.user("consdb-actions[bot]", kind="Bot")
     world.tokens["token-of-the-app"] = app.id
     other = MigrationScene(world, branch="tickets/DM-2", title="DM-2: x")
-    assert not other.publish(double, result, token="token-of-the-app").words
+    assert not other.publish(double, result, token="token-of-the-app").text
 
 
 def test_a_comment_that_may_not_be_written_undoes_nothing(
@@ -412,7 +412,7 @@ def test_a_comment_that_may_not_be_written_undoes_nothing(
     double.faults.append(Fault(Kind.FORBIDDEN, method="POST", target=path, times=9))
     done = scene.publish(double, result)
     assert done.state == "published"
-    assert any("No comment could be written" in words for words in done.words)
+    assert any("No comment could be written" in words for words in done.text)
 
 
 def test_no_permission_in_the_target_is_an_error(world: World, github_double: Double, result: Path) -> None:

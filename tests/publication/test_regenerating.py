@@ -230,7 +230,7 @@ def test_m20_nothing_is_published_on_a_revision_that_is_not_the_newest_any_more(
     merge_revision(scene)
     done = scene.publish(double, result, base=found.base, target=target)
     assert done.state == "moved"
-    assert OTHER in done.words[0]
+    assert OTHER in done.text[0]
     assert len(outdated(double)) == 1
 
 
@@ -253,7 +253,7 @@ def test_m20_a_person_is_told_the_new_down_revision(
     assert len(theirs) == 1
     assert f"`{PATH}`: change `down_revision` from `{FIRST}` to `ffffffffffff`" in theirs[0]
     assert added not in theirs[0]
-    assert any("change its down_revision" in words for words in done.words)
+    assert any("change its down_revision" in words for words in done.text)
     assert outdated(double) == []
     scene.edit(PATH, script(upgrade="pass", down="ffffffffffff"))
     scene.publish(double, result, asked=asked, base=base, target=target)

@@ -95,14 +95,14 @@ def main() -> int:
                 )
                 continue
             data = json.loads(report.read_text())
-        operations = [op["words"] for s in data["sections"] for op in s["upgrade"]]
+        operations = [op["text"] for s in data["sections"] for op in s["upgrade"]]
         drift = sum(len(s["drift"]) for s in data["sections"])
         before = known(options.sdm_schemas, fork, ours)
         gone = [m for words in operations if (m := _GONE.match(words))]
         names = [f"{m[1]}.{m[2]}" if m[1] else m[3] or m[4] for m in gone]
         wrong = [n for n in names if n not in before]
         undone += len(wrong)
-        asked = [q["words"] for s in data["sections"] for q in s["questions"]]
+        asked = [q["text"] for s in data["sections"] for q in s["questions"]]
         failed = [c["details"][:2] for s in data["sections"] for c in s["checks"] if c["holds"] is False]
         note = f" {asked[:2]}" if asked else f" {failed[:2]}" if failed else ""
         result = f"{data['verdict']}{note[:300]}"

@@ -182,7 +182,7 @@ def play(
             if outcome.status == "unchanged" and path.read_bytes() == base.read_bytes():
                 case.explained.append("the schema file is unchanged: there is nothing to generate")
                 return case
-            asked = [q.words for q in outcome.questions]
+            asked = [q.text for q in outcome.questions]
             failed = [c.details for c in outcome.checks if c.holds is False]
             case.ours.append(f"{outcome.status}: {failed or asked or outcome.present}")
             return case

@@ -142,13 +142,13 @@ def test_s5_no_text_of_others_changes_what_the_page_is_made_of(title: str, login
     ],
 )
 def test_s5_an_address_that_is_none_is_no_link(address: str) -> None:
-    template = page_environment().from_string("{{ words is address }}")
-    assert template.render(words=address) == "False"
+    template = page_environment().from_string("{{ text is address }}")
+    assert template.render(text=address) == "False"
 
 
 def test_every_text_is_escaped_and_printable() -> None:
-    template = page_environment().from_string('<p title="{{ words }}">{{ words }}{{ words | prose }}</p>')
-    made = template.render(words='a<b `"c"`\u202e')
+    template = page_environment().from_string('<p title="{{ text }}">{{ text }}{{ text | prose }}</p>')
+    made = template.render(text='a<b `"c"`\u202e')
     assert made == (
         '<p title="a&lt;b `&#34;c&#34;`\ufffd">a&lt;b `&#34;c&#34;`\ufffd'
         "a&lt;b <code>&#34;c&#34;</code>\ufffd</p>"

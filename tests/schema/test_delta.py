@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 
 from consdb_actions.schema.delta import Change, SchemaDelta, compare
+from consdb_actions.schema.descriptions import Code, Quote, describe
 from consdb_actions.schema.model import Column, Constraint, Index, Schema, Table
-from consdb_actions.schema.words import Code, Quote, describe
 from tests.support.schemas import schemas, small
 
 
@@ -147,7 +147,7 @@ def test_names_and_texts_are_marked_in_the_words() -> None:
     column = Column("x", "#x", "double", description="`@x` | <b>", unit="s")
     table = small().table("exposure")
     delta = compare(small(), changed("exposure", columns=(*table.columns, column)))
-    words = describe(delta)[0].words
+    words = describe(delta)[0].text
     assert [word for word in words if isinstance(word, Code)] == ["x", "double", "s"]
     assert [word for word in words if isinstance(word, Quote)] == ["`@x` | <b>"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from consdb_actions.adapters import postgres_server
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.postgres_server import server_ahead
+from consdb_actions.adapters.postgres_server import prestarted_server
 from consdb_actions.errors import ConsdbActionsError
 
 postgres_server._MEMORY = Path("/nonexistent")
@@ -61,7 +61,7 @@ def main(how: str, prefer: str) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
     try:
         if how == "ahead":
-            with server_ahead():
+            with prestarted_server():
                 say("begun")
                 idle()
         with scratch_server(prefer=prefer) as server:  # type: ignore[arg-type]

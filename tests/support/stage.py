@@ -80,7 +80,7 @@ def staged(bench: Workbench, revisions: int = 1) -> Iterator[Stage]:
 
 def broken(outcome: SectionOutcome) -> list[str]:
     """Return the failed checks of a verification, for a message."""
-    return [f"{c.name}: {c.words} {c.details}" for c in outcome.checks if not c.holds]
+    return [f"{c.name}: {c.text} {c.details}" for c in outcome.checks if not c.holds]
 
 
 def proven(outcome: SectionOutcome) -> SectionOutcome:

@@ -148,7 +148,7 @@ def refuse_postgres(patch: pytest.MonkeyPatch) -> None:
     def refuse(**_options: object) -> None:
         pytest.fail("Postgres was started for an input that is plainly wrong")
 
-    patch.setattr(postgres_server, "server_ahead", contextlib.nullcontext)
+    patch.setattr(postgres_server, "prestarted_server", contextlib.nullcontext)
     patch.setattr(run, "scratch_server", refuse)
     patch.setattr(postgres, "scratch_server", refuse)
 
@@ -161,7 +161,7 @@ def share_postgres(patch: pytest.MonkeyPatch, server: ScratchServer) -> None:
         assert options.get("database_url") is None
         yield server
 
-    patch.setattr(postgres_server, "server_ahead", contextlib.nullcontext)
+    patch.setattr(postgres_server, "prestarted_server", contextlib.nullcontext)
     patch.setattr(run, "scratch_server", share)
     patch.setattr(postgres, "scratch_server", share)
 

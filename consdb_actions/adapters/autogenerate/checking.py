@@ -61,10 +61,10 @@ def check_revision(
     section, loaded, path = request.section, request.loaded, request.path
     request = replace(request, on_question="drop-add")
     ancestors = ancestors_of(section, script)
-    ahead = section.name in engine.replayed
-    with engine.server.database(section.name, made=ahead):
+    replayed = section.name in engine.replayed
+    with engine.server.database(section.name, made=replayed):
         engine.progress(section.name, "replaying its history")
-        before = make_replayed(engine.server, section.name, section, [] if ahead else ancestors)
+        before = make_replayed(engine.server, section.name, section, [] if replayed else ancestors)
         with simulate(engine.server, section.name, section) as simulation:
             comparison = engine.compare_files(
                 simulation, replace(request, base=None) if merged else request, before

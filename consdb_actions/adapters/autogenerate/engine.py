@@ -50,6 +50,7 @@ from consdb_actions.catalog.merge import MergedCatalog
 from consdb_actions.config import Config
 from consdb_actions.errors import ExternalError
 from consdb_actions.migration.answers import Answers, answers_from
+from consdb_actions.migration.descriptions import describe as describe_operation
 from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.matching.facts import TableFacts
@@ -66,7 +67,6 @@ from consdb_actions.migration.outcome import (
 )
 from consdb_actions.migration.rename import decide, select
 from consdb_actions.migration.rewrite.plan import MigrationPlan
-from consdb_actions.migration.words import describe as describe_operation
 from consdb_actions.process.apply_facts import locked_first
 
 Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
@@ -137,9 +137,9 @@ class Engine:
         section = request.section
         self.progress(section.name, "replaying its history")
         try:
-            ahead = section.name in self.replayed
-            with self.server.database(section.name, made=ahead):
-                current = make_replayed(self.server, section.name, section, [] if ahead else None)
+            replayed = section.name in self.replayed
+            with self.server.database(section.name, made=replayed):
+                current = make_replayed(self.server, section.name, section, [] if replayed else None)
                 return self._generate(request, current, identify, created, message, verify)
         except OperationalError as error:
             raise ExternalError(

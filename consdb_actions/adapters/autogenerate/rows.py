@@ -43,7 +43,7 @@ class RowsBefore:
     filled: tuple[ColumnFill, ...] = ()
     loose: frozenset[tuple[str, str]] = frozenset()
     """Columns whose NULLs may become any value, by the names after renames."""
-    words: str = ""  # How many rows there are, and where they come from
+    text: str = ""  # How many rows there are, and where they come from
     remarks: tuple[str, ...] = ()
     partial: frozenset[str] = frozenset()  # Tables of which not all rows are read
 
@@ -79,14 +79,14 @@ def _start(
     rows: Rows,
     filled: tuple[ColumnFill, ...],
     loose: frozenset[tuple[str, str]],
-    words: str,
+    text: str,
     remarks: Iterable[str],
 ) -> RowsBefore:
     later = renamed(rows, candidate.renamed_tables, candidate.renamed_columns)
     done = fill_in(later, filled)
     expected = {n: replace(t, rows=done[candidate.renamed_tables.get(n, n)].rows) for n, t in rows.items()}
     unknown = unknown_fills(later, filled)
-    return RowsBefore(rows, expected, filled, loose | unknown, words, tuple(remarks))
+    return RowsBefore(rows, expected, filled, loose | unknown, text, tuple(remarks))
 
 
 def _fills(
@@ -339,7 +339,7 @@ def _moves(candidate: RevisionCandidate, start: RowsBefore) -> tuple[list[Copy],
 
 def _rows_check(
     name: str,
-    words: str,
+    text: str,
     differences: Sequence[DataDifference],
     start: RowsBefore,
     altered: Sequence[str] = (),
@@ -348,4 +348,4 @@ def _rows_check(
     more = len(differences) - len(details)
     rest = (f"and {more} more",) if more else ()
     details = (*details, *rest, *altered, *start.remarks)
-    return VerificationCheck(name, not differences, f"{start.words} {words}", details)
+    return VerificationCheck(name, not differences, f"{start.text} {text}", details)

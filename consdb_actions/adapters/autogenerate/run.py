@@ -17,11 +17,11 @@ from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, GeneratedSection, SectionRequest
 from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.autogenerate.simulation import check_history, check_merged
-from consdb_actions.adapters.autogenerate.states import replay_ahead
+from consdb_actions.adapters.autogenerate.states import prereplay
 from consdb_actions.adapters.efd_config import stale_findings
 from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
-from consdb_actions.adapters.forks import in_processes, meanwhile, processors
+from consdb_actions.adapters.pool import meanwhile, processors, run_in_pool
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_server import StartingServer
 from consdb_actions.adapters.schema_base import SchemaBase
@@ -35,7 +35,7 @@ from consdb_actions.migration.outcome import RunOutcome, SectionOutcome, Verific
 from consdb_actions.migration.rename import check_used
 from consdb_actions.schema.digest import digest_schema
 
-_AHEAD = 16  # Sections replayed while Felis is imported; each takes 8 MB until the end
+_PREREPLAYED = 16  # Sections replayed while Felis is imported; each takes 8 MB until the end
 
 Progress = Callable[[str, str], None]  # Called with the section and the step that starts
 
@@ -60,7 +60,7 @@ class GenerationRequest:
     verify: bool = True
     write: bool = True
     jobs: int = 0  # How many sections run in parallel; 0: one per processor
-    ahead: StartingServer | None = None  # A server that is starting already
+    prestarted: StartingServer | None = None  # A server that is starting already
     reports: Callable[[RunOutcome], Mapping[Path, str]] = lambda _outcome: {}
     """Makes report files, which are written together with the revisions."""
 
@@ -93,12 +93,12 @@ def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progr
                 scratch_server(
                     database_url=request.database_url,
                     roles=_roles(request.config, chosen),
-                    ahead=request.ahead,
+                    prestarted=request.prestarted,
                 )
             )
             copy = stack.enter_context(copied_tree(request.tree))
             # Databases are dropped on a given server only; one of our own is removed as a whole.
-            sections = [item.section for item in chosen] if request.ahead else []
+            sections = [item.section for item in chosen] if request.prestarted else []
             replayed = replay_histories(server, [(section, section.revisions()) for section in sections])
             created = request.created or datetime.now(UTC).replace(microsecond=0)
 
@@ -124,7 +124,7 @@ def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progr
                     verify=request.verify,
                 )
 
-            results = in_processes(work, chosen, request.jobs or processors(), progress)
+            results = run_in_pool(work, chosen, request.jobs or processors(), progress)
             generated = {item.section.name: g for item, g in zip(chosen, results, strict=True)}
             server_words, spoly = (
                 f"Postgres {server.info.version} ({server.info.source})",
@@ -153,7 +153,7 @@ def replay_histories(
     if not histories:
         prepare_felis()
         return []
-    with meanwhile(lambda enough: replay_ahead(server, histories[:_AHEAD], enough)) as results:
+    with meanwhile(lambda enough: prereplay(server, histories[:_PREREPLAYED], enough)) as results:
         prepare_felis()
     if not results:
         for section, _ in histories:

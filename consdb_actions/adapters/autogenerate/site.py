@@ -14,7 +14,7 @@ from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
 from consdb_actions.adapters.autogenerate.rows import SiteRows, check_rows, check_rows_back, gone
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.adapters.postgres import ScratchServer, connect, given_address, words
+from consdb_actions.adapters.postgres import ScratchServer, connect, error_text, given_address
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import ExternalError
@@ -47,7 +47,7 @@ def look_at(url: str, section: Section) -> SectionState:
             held = connection.execute(version).fetchall() if found[0] is not None else None
     except psycopg.Error as error:
         raise ExternalError(
-            f"the database cannot be read: {words(error, address)}",
+            f"the database cannot be read: {error_text(error, address)}",
             place=table,
             remedy="Name the owner of its tables or a superuser.",
         ) from error
@@ -126,7 +126,7 @@ def _up_and_down(
         restored = read_snapshot(connection, schema)
         back, hashed = rows.back(connection, restored), rows.changed(connection, after=False)
     check = check_downgrade(candidate.before, restored)
-    yield replace(check, name="database downgrade", words="the downgrade restores the copy's catalog exactly")
+    yield replace(check, name="database downgrade", text="the downgrade restores the copy's catalog exactly")
     yield _with_hashes("database rows back", check_rows_back(candidate, rows.start, arrived, back), hashed)
 
 

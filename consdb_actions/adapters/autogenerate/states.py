@@ -206,7 +206,7 @@ def make_replayed(
         return read_snapshot(connection, section.schema)
 
 
-def replay_ahead(
+def prereplay(
     server: ScratchServer, histories: Iterable[tuple[Section, Sequence[Script]]], enough: Callable[[], bool]
 ) -> list[str]:
     """Replay sections until ``enough``, or until one fails; return the finished ones."""

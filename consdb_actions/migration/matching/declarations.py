@@ -12,7 +12,7 @@ from rapidfuzz import fuzz, process
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.facts import TableFacts
-from consdb_actions.migration.matching.words import normalised
+from consdb_actions.migration.matching.similarity import normalised
 
 Tables = Mapping[str, TableFacts]
 Column = tuple[str, str]

@@ -17,7 +17,7 @@ from consdb_actions.migration.matching.facts import (
     type_fit,
 )
 from consdb_actions.migration.matching.score import ColumnLink
-from consdb_actions.migration.matching.words import fold, normalised
+from consdb_actions.migration.matching.similarity import fold, normalised
 
 Tables = Mapping[str, TableFacts]
 _Columns = tuple[ColumnFacts, ColumnFacts]

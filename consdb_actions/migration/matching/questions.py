@@ -16,7 +16,7 @@ from consdb_actions.migration.matching.decisions import (
     RenameProposal,
 )
 from consdb_actions.migration.matching.score import ColumnLink, replaced
-from consdb_actions.migration.matching.words import NameEdits, listed, number
+from consdb_actions.migration.matching.similarity import NameEdits, listed, number
 
 _BEST = 3
 """How many candidates a question about one column offers."""

@@ -14,7 +14,7 @@ from rapidfuzz import fuzz, process
 from consdb_actions.migration.matching.decisions import ColumnRename, Kind, RejectedCandidate
 from consdb_actions.migration.matching.declarations import Column
 from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts, type_fit
-from consdb_actions.migration.matching.words import (
+from consdb_actions.migration.matching.similarity import (
     NameEdits,
     alike,
     edits,

@@ -18,7 +18,7 @@ from consdb_actions.migration.matching.declarations import SettledNames
 from consdb_actions.migration.matching.facts import TableFacts, type_fit
 from consdb_actions.migration.matching.questions import assign, groups_of
 from consdb_actions.migration.matching.score import overlap, rival_claims, share_weight
-from consdb_actions.migration.matching.words import fold, listed, name_words, normalised
+from consdb_actions.migration.matching.similarity import fold, listed, name_words, normalised
 
 Tables = Mapping[str, TableFacts]
 ColumnsInside = Callable[[Mapping[str, str]], tuple[tuple[str, ...], tuple[RenameProposal, ...]]]

@@ -150,6 +150,6 @@ def fill_statement(schema: str, fill: Fill) -> SqlStatement:
             f"WHERE {' AND '.join(conditions)}",
         ],
         phase=Phase.FILL,
-        words=f"fill {fill.table}.{', '.join(fill.columns)} from {fill.parent}",
+        text=f"fill {fill.table}.{', '.join(fill.columns)} from {fill.parent}",
         table=fill.table,
     )

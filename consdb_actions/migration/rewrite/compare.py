@@ -172,7 +172,7 @@ def _constraint_comments(
             yield SqlStatement.commenting(
                 f"INDEX {qualified(schema, name)}",
                 item.comment,
-                words=f"{verb} index {name}",
+                text=f"{verb} index {name}",
                 table=after.name,
             )
 
@@ -222,7 +222,7 @@ def _statistics(
             yield SqlStatement(
                 f"ALTER TABLE {owner} ALTER COLUMN {quote(column.name)} SET STATISTICS {target}",
                 phase=Phase.COMMENT,
-                words=f"set statistics target of {after.name}.{column.name}",
+                text=f"set statistics target of {after.name}.{column.name}",
                 table=after.name,
             )
         # A change of type resets storage and compression.
@@ -232,7 +232,7 @@ def _statistics(
                 yield SqlStatement(
                     f"ALTER TABLE {owner} ALTER COLUMN {quote(column.name)} SET {text}",
                     phase=Phase.COMMENT,
-                    words=f"set {setting} of {after.name}.{column.name}",
+                    text=f"set {setting} of {after.name}.{column.name}",
                     table=after.name,
                 )
     known = before.statistics if before else {}
@@ -250,4 +250,4 @@ def _statistics(
             texts.append(f"COMMENT ON STATISTICS {place} IS {literal(made.comment)}")
         for text in texts:
             words = f"{'create' if text.startswith('CREATE') else 'describe'} statistics {name}"
-            yield SqlStatement(text, phase=Phase.COMMENT, words=words, table=after.name)
+            yield SqlStatement(text, phase=Phase.COMMENT, text=words, table=after.name)

@@ -136,7 +136,7 @@ def comment_on_constraint(schema: str, table: str, item: CatalogConstraint) -> S
     """Return COMMENT, which Alembic lacks for constraints."""
     verb = "remove comment of" if item.comment is None else "change comment on"
     target = f"CONSTRAINT {quote(item.name)} ON {qualified(schema, table)}"
-    return SqlStatement.commenting(target, item.comment, words=f"{verb} constraint {item.name}", table=table)
+    return SqlStatement.commenting(target, item.comment, text=f"{verb} constraint {item.name}", table=table)
 
 
 def drop_constraint(schema: str, table: str, name: str, kind: str) -> ops.DropConstraintOp:
@@ -265,7 +265,7 @@ def _permanent_keys(
 def _detached(
     op: ops.MigrateOperation, facts: DirectionFacts, standing: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
-    """Keep in CREATE TABLE the constraints that Postgres can make there as they are wanted."""
+    """Keep in CREATE TABLE only constraints that Postgres can create there."""
     if not isinstance(op, ops.CreateTableOp):
         return [op]
     made = facts.after.tables[op.table_name]

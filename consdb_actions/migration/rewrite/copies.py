@@ -205,7 +205,7 @@ def _update(schema: str, group: list[Copy]) -> SqlStatement:
             f"WHERE {' AND '.join([*joined, *match])}",
         ],
         phase=Phase.FILL,
-        words=_copy_text(group),
+        text=_copy_text(group),
         table=first.target,
     )
 
@@ -231,7 +231,7 @@ def _insert(facts: DirectionFacts, group: list[Copy]) -> SqlStatement:
             f"WHERE {' AND '.join([*joined, f'({kept})'])}",
         ],
         phase=Phase.FILL,
-        words=_copy_text(group),
+        text=_copy_text(group),
         table=first.target,
     )
 
@@ -264,7 +264,7 @@ def _insert_joint(facts: DirectionFacts, joint: list[list[Copy]]) -> SqlStatemen
             *joined,
         ],
         phase=Phase.FILL,
-        words="; ".join(_copy_text(group) for group in joint),
+        text="; ".join(_copy_text(group) for group in joint),
         table=target,
     )
 
@@ -284,6 +284,6 @@ def _uniqueness_check(schema: str, copy: Copy) -> SqlStatement:
     return SqlStatement(
         ["DO", f"{tag}{body}{tag}"],
         phase=Phase.FILL,
-        words=f"make sure that rows of {copy.source} agree on {copy.source_column}",
+        text=f"make sure that rows of {copy.source} agree on {copy.source_column}",
         table=copy.source,
     )

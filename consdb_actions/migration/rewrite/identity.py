@@ -61,10 +61,10 @@ def identity(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     return replace(plan, ops=tuple(out), risks=tuple(risks))
 
 
-def _risk(facts: DirectionFacts, table: str, words: str) -> Risk:
+def _risk(facts: DirectionFacts, table: str, text: str) -> Risk:
     return Risk(
         table,
-        f"{facts.direction}: {words} unless REPLICA IDENTITY FULL is set meanwhile, as the runbook says",
+        f"{facts.direction}: {text} unless REPLICA IDENTITY FULL is set meanwhile, as the runbook says",
     )
 
 
@@ -201,14 +201,14 @@ def _sequence(
         yield SqlStatement(
             f"{owner} DROP DEFAULT",
             phase=Phase.DROP_DEFAULT,
-            words=f"take the sequence from {where}",
+            text=f"take the sequence from {where}",
             table=table,
         )
         if _bare(before) not in facts.after.sequences:
             yield SqlStatement(
                 f"DROP SEQUENCE {before}",
                 phase=Phase.DROP_DEFAULT,
-                words=f"drop the sequence of {where}",
+                text=f"drop the sequence of {where}",
                 table=table,
             )
     elif after and not before:
@@ -222,7 +222,7 @@ def _sequence(
             yield SqlStatement(
                 f"ALTER SEQUENCE {after} AS {now.type}",
                 phase=Phase.ADD_DEFAULT,
-                words=f"change the type of the sequence of {where}",
+                text=f"change the type of the sequence of {where}",
                 table=table,
             )
 
@@ -246,7 +246,7 @@ def _create(
             f"start the sequence of {where} after its highest value",
         ),
     ):
-        yield SqlStatement(sql, phase=Phase.ADD_DEFAULT, words=words, table=table)
+        yield SqlStatement(sql, phase=Phase.ADD_DEFAULT, text=words, table=table)
 
 
 def _identity(
@@ -262,7 +262,7 @@ def _identity(
         yield SqlStatement(
             f"{owner} DROP IDENTITY",
             phase=Phase.DROP_DEFAULT,
-            words=f"drop the identity of {where}",
+            text=f"drop the identity of {where}",
             table=table,
         )
     if after:
@@ -275,7 +275,7 @@ def _identity(
         yield SqlStatement(
             f"{owner} ADD GENERATED {kind} AS IDENTITY ({' '.join(options)})",
             phase=Phase.ADD_DEFAULT,
-            words=f"number {where} by an identity",
+            text=f"number {where} by an identity",
             table=table,
         )
 

@@ -268,7 +268,7 @@ def _insert(facts: DirectionFacts, child: str, key: CatalogConstraint, *, more: 
             f"ON CONFLICT ({', '.join(map(quote, key.referenced))}) DO NOTHING",
         ],
         phase=Phase.FILL,
-        words=f"insert placeholders for the rows of {key.table} that {child} refers to",
+        text=f"insert placeholders for the rows of {key.table} that {child} refers to",
         table=key.table,
     )
 
@@ -412,7 +412,7 @@ def _without_parent(
     return None, replace(plan, questions=(*plan.questions, question))
 
 
-def _fill(facts: DirectionFacts, where: tuple[str, str], value: str, words: str) -> SqlStatement:
+def _fill(facts: DirectionFacts, where: tuple[str, str], value: str, text: str) -> SqlStatement:
     table, column = where
     return SqlStatement(
         [
@@ -421,7 +421,7 @@ def _fill(facts: DirectionFacts, where: tuple[str, str], value: str, words: str)
             f"WHERE {quote(column)} IS NULL",
         ],
         phase=Phase.FILL_REST,
-        words=f"fill {table}.{column} {words}",
+        text=f"fill {table}.{column} {text}",
         table=table,
     )
 
@@ -437,7 +437,7 @@ def _stand_in(
         return SqlStatement(
             [f"UPDATE {owner} AS child", f"SET {quote(column)} = {parent}", f"WHERE {quote(column)} IS NULL"],
             phase=Phase.FILL_REST,
-            words=f"point {table}.{column}, whose values are lost, to an existing row",
+            text=f"point {table}.{column}, whose values are lost, to an existing row",
             table=table,
         )
     if unique:
@@ -460,7 +460,7 @@ def _stand_in(
                 f"WHERE {match} AND target.{quote(column)} IS NULL",
             ],
             phase=Phase.FILL_REST,
-            words=f"number {table}.{column}, whose values are lost",
+            text=f"number {table}.{column}, whose values are lost",
             table=table,
         )
     return _fill(facts, where, placeholder(facts, *where), "with a placeholder, since its values are lost")
@@ -477,7 +477,7 @@ def _number(facts: DirectionFacts, where: tuple[str, str], state: CatalogColumn)
             "WHERE numbered.ctid = target.ctid",
         ],
         phase=Phase.FILL_REST,
-        words=f"number the rows of {table} in {column}",
+        text=f"number the rows of {table} in {column}",
         table=table,
     )
 

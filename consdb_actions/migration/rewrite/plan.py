@@ -26,7 +26,7 @@ class RewriteQuestion:
     """A question that stops the run until it is answered (rules M4, M7)."""
 
     about: str
-    words: str
+    text: str
     answers: tuple[str, ...]
     rejected: tuple[str, ...] = ()
 
@@ -36,7 +36,7 @@ class Risk:
     """Something that can fail on some data, by name (rule M8)."""
 
     about: str  # Table, or table and column
-    words: str  # What can go wrong, and when
+    text: str  # What can go wrong, and when
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DataLoss:
     table: str
     column: str | None  # Null for the whole table
     direction: Direction  # Which direction removes it
-    words: str  # The loss as a sentence
+    text: str  # The loss as a sentence
     dropped: bool = False  # Whether a whole column or table is dropped, and not only some of its values
 
 
@@ -174,7 +174,7 @@ def _check_deferred(plan: MigrationPlan, facts: DirectionFacts) -> list[SqlState
     )
     words = "check the constraints that are deferred"
     return (
-        [SqlStatement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, words=words)]
+        [SqlStatement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, text=words)]
         if filled and deferred
         else []
     )

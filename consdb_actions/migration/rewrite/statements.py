@@ -101,28 +101,28 @@ class SqlStatement(ops.ExecuteSQLOp):
     exposure.day_obs from visit``, ``table`` the table concerned.
     """
 
-    def __init__(self, sql: str | Sequence[str], *, phase: Phase, words: str, table: str = "") -> None:
+    def __init__(self, sql: str | Sequence[str], *, phase: Phase, text: str, table: str = "") -> None:
         self.lines = tuple(line for part in ([sql] if isinstance(sql, str) else sql) for line in wrap(part))
         super().__init__(escape_binds(" ".join(self.lines)))
         self.phase = phase
-        self.words = words
+        self.text = text
         self.table = table
 
     @classmethod
-    def of_lines(cls, lines: Sequence[str], *, phase: Phase, words: str, table: str) -> SqlStatement:
+    def of_lines(cls, lines: Sequence[str], *, phase: Phase, text: str, table: str) -> SqlStatement:
         """Keep these lines, however short."""
-        made = cls("", phase=phase, words=words, table=table)
+        made = cls("", phase=phase, text=text, table=table)
         made.lines = tuple(lines)
         made.sqltext = escape_binds(" ".join(lines))
         return made
 
     @classmethod
     def commenting(
-        cls, target: str, comment: str | None, *, words: str, table: str, phase: Phase = Phase.COMMENT
+        cls, target: str, comment: str | None, *, text: str, table: str, phase: Phase = Phase.COMMENT
     ) -> SqlStatement:
         """Return a ``COMMENT ON`` for what Alembic cannot comment on."""
-        text = "NULL" if comment is None else literal(comment)
-        return cls(f"COMMENT ON {target} IS {text}", phase=phase, words=words, table=table)
+        value = "NULL" if comment is None else literal(comment)
+        return cls(f"COMMENT ON {target} IS {value}", phase=phase, text=text, table=table)
 
     @property
     def sql(self) -> str:
@@ -153,7 +153,7 @@ class Rename(SqlStatement):
         }[kind]
         name = f"{table}.{old}" if kind == "column" else old
         word = "constraint" if kind == "key" else kind
-        super().__init__(sql, phase=phase, words=f"rename {word} {name} to {new}", table=table)
+        super().__init__(sql, phase=phase, text=f"rename {word} {name} to {new}", table=table)
 
     @property
     def space(self) -> str:

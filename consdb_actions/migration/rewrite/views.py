@@ -61,7 +61,7 @@ def grant_statements(
         yield SqlStatement(
             sql + (" WITH GRANT OPTION" if grantable else ""),
             phase=phase,
-            words=f"grant {', '.join(privileges)} on {target} to {role}",
+            text=f"grant {', '.join(privileges)} on {target} to {role}",
             table=table,
         )
 
@@ -138,7 +138,7 @@ def _drop(facts: DirectionFacts, name: str, kind: str) -> SqlStatement:
     return SqlStatement(
         f"DROP {kind.upper()} {qualified(facts.schema, name)}",
         phase=Phase.DROP_VIEW,
-        words=f"drop view {name}",
+        text=f"drop view {name}",
         table=name,
     )
 
@@ -151,7 +151,7 @@ def _create(schema: str, view: CatalogRelation) -> Iterator[SqlStatement]:
     yield SqlStatement.of_lines(
         [f"CREATE {kind} {name}{options} AS", *lines],
         phase=Phase.CREATE_VIEW,
-        words=f"create view {view.name}",
+        text=f"create view {view.name}",
         table=view.name,
     )
     yield from grant_statements(schema, view.name, view.grants, phase=Phase.CREATE_VIEW, table=view.name)
@@ -172,11 +172,11 @@ def _create(schema: str, view: CatalogRelation) -> Iterator[SqlStatement]:
     for target, comment, words in comments:
         if comment is not None:
             yield SqlStatement.commenting(
-                target, comment, words=words, table=view.name, phase=Phase.CREATE_VIEW
+                target, comment, text=words, table=view.name, phase=Phase.CREATE_VIEW
             )
     for index in view.indexes.values():
         yield SqlStatement(
-            index.definition, phase=Phase.CREATE_VIEW, words=f"create index {index.name}", table=view.name
+            index.definition, phase=Phase.CREATE_VIEW, text=f"create index {index.name}", table=view.name
         )
 
 

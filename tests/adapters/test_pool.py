@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.forks import in_processes, meanwhile, processors
+from consdb_actions.adapters.pool import meanwhile, processors, run_in_pool
 from consdb_actions.errors import ExternalError, InputError
 from tests.support.waiting import until
 
@@ -38,7 +38,7 @@ def test_results_have_the_order_of_the_items(jobs: int, tmp_path: Path) -> None:
         time.sleep(0.02 * (5 - item))  # later ones tend to end first
         return item * item, os.getpid()
 
-    results = in_processes(work, range(5), jobs, ignore)
+    results = run_in_pool(work, range(5), jobs, ignore)
     assert [square for square, _ in results] == [0, 1, 4, 9, 16]
     pids = {pid for _, pid in results}
     assert (pids == {os.getpid()}) == (jobs == 1)
@@ -51,7 +51,7 @@ def test_what_is_told_arrives_here() -> None:
     def work(item: str, tell: Tell) -> None:
         tell(item, "begins")
 
-    in_processes(work, ["a", "b", "c"], 2, lambda *words: told.append(words))
+    run_in_pool(work, ["a", "b", "c"], 2, lambda *words: told.append(words))
     assert sorted(told) == [("a", "begins"), ("b", "begins"), ("c", "begins")]
 
 
@@ -65,7 +65,7 @@ def test_the_failure_of_the_first_item_is_raised_and_nothing_more_begins(tmp_pat
         raise InputError(f"item {item}", place="here", remedy="none")
 
     with pytest.raises(InputError) as caught:
-        in_processes(work, range(20), 2, ignore)
+        run_in_pool(work, range(20), 2, ignore)
     assert (caught.value.cause, caught.value.place, caught.value.remedy) == ("item 0", "here", "none")
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
     assert children() <= before
@@ -83,7 +83,7 @@ def test_an_error_that_cannot_travel_is_told_in_words() -> None:
         raise OddError("left", "right")
 
     with pytest.raises(RuntimeError, match="leftright"):
-        in_processes(work, range(2), 2, ignore)
+        run_in_pool(work, range(2), 2, ignore)
 
 
 def test_a_killed_process_is_told() -> None:
@@ -93,7 +93,7 @@ def test_a_killed_process_is_told() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(ExternalError, match="was killed"):
-        in_processes(work, range(2), 2, ignore)
+        run_in_pool(work, range(2), 2, ignore)
     assert children() <= before
 
 
@@ -112,7 +112,7 @@ def test_f2_an_interrupt_ends_the_processes_and_lets_them_tidy_up(tmp_path: Path
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        in_processes(work, range(2), 2, interrupt)
+        run_in_pool(work, range(2), 2, interrupt)
     assert children() <= before
     assert (tmp_path / "0").exists() or (tmp_path / "1").exists()
 

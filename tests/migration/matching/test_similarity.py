@@ -6,7 +6,7 @@ import pytest
 
 from consdb_actions.migration.matching.facts import type_fit
 from consdb_actions.migration.matching.score import TablePair, overlap
-from consdb_actions.migration.matching.words import (
+from consdb_actions.migration.matching.similarity import (
     alike,
     edits,
     name_words,

@@ -44,7 +44,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def in_processes(
+def run_in_pool(
     function: Callable[[Item, Tell], Result], items: Sequence[Item], jobs: int, tell: Tell
 ) -> list[Result]:
     """Call a function for each item in several processes.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from consdb_actions.adapters.autogenerate.states import replay_ahead
+from consdb_actions.adapters.autogenerate.states import prereplay
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.tree import read_tree
 from tests.support.trees import Ground
@@ -28,7 +28,7 @@ def replayed(server: ScratchServer, ground: Ground, enough: int) -> tuple[list[s
     with tree.importable():
         sections = [tree.section(name) for name in SECTIONS]
         try:
-            done = replay_ahead(server, [(s, s.revisions()) for s in sections], lambda: next(asked))
+            done = prereplay(server, [(s, s.revisions()) for s in sections], lambda: next(asked))
             return done, databases(server)
         finally:
             for name in SECTIONS:

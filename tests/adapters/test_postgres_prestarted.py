@@ -10,7 +10,7 @@ import pytest
 
 from consdb_actions.adapters import postgres_server
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.postgres_server import ServerProcess, server_ahead, server_process
+from consdb_actions.adapters.postgres_server import ServerProcess, prestarted_server, server_process
 from consdb_actions.errors import InputError
 
 
@@ -20,8 +20,8 @@ def sockets(server: ScratchServer) -> Path:
 
 
 def test_a_scratch_server_uses_the_one_that_was_started_ahead() -> None:
-    with server_ahead() as ahead:
-        with scratch_server(ahead=ahead, roles=["reader"]) as server:
+    with prestarted_server() as prestarted:
+        with scratch_server(prestarted=prestarted, roles=["reader"]) as server:
             server.create_database("one")
             with server.open_database("one") as engine, engine.connect() as connection:
                 found = connection.exec_driver_sql("SELECT rolname FROM pg_roles WHERE rolname = 'reader'")
@@ -42,7 +42,7 @@ def test_f2_one_that_nobody_asks_for_is_gone_at_the_end(monkeypatch: pytest.Monk
             yield process
 
     monkeypatch.setattr(postgres_server, "server_process", noted)
-    with server_ahead():
+    with prestarted_server():
         pass
     (process,) = started
     assert not process.sockets.exists()
@@ -51,8 +51,12 @@ def test_f2_one_that_nobody_asks_for_is_gone_at_the_end(monkeypatch: pytest.Monk
 
 def test_that_it_cannot_start_is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONSDB_POSTGRES_BIN", "/nonexistent")
-    with server_ahead():
+    with prestarted_server():
         pass
-    with server_ahead() as ahead, pytest.raises(InputError) as caught, scratch_server(ahead=ahead):
+    with (
+        prestarted_server() as prestarted,
+        pytest.raises(InputError) as caught,
+        scratch_server(prestarted=prestarted),
+    ):
         pass
     assert "/nonexistent" in f"{caught.value.cause} {caught.value.place}"

@@ -35,15 +35,15 @@ class DifferenceText(Public):
     kind: str  # ``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``
     name: str
     action: Action
-    words: tuple[str, ...]
+    text: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "".join(f'"{word}"' if isinstance(word, Quote) else word for word in self.words)
+        return "".join(f'"{word}"' if isinstance(word, Quote) else word for word in self.text)
 
     @property
     def marked(self) -> str:
         """The sentence with its table, and with backquotes around names."""
-        sentence = "".join(f"`{word}`" if isinstance(word, Code) else word for word in self.words)
+        sentence = "".join(f"`{word}`" if isinstance(word, Code) else word for word in self.text)
         return f"`{self.table}`: {sentence}" if self.table and self.kind != "table" else sentence
 
 

@@ -17,7 +17,7 @@ _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 def describe(op: ops.MigrateOperation) -> str:
     """Describe an operation, such as ``drop column exposure.airmass``."""
     if isinstance(op, SqlStatement):
-        return op.words
+        return op.text
     for kind, words in _WORDS:
         if isinstance(op, kind):
             return words(op)
