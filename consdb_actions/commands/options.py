@@ -170,8 +170,8 @@ fail_on_option = option(
     type=click.Choice(["error", "warning", "never"]),
     default="error",
     show_default=True,
-    help="When to exit with 1: on errors and open questions, on warnings as well, or never; acknowledged "
-    "findings do not count.",
+    help="When to exit with 1: on errors, on warnings as well, or never. An open question is an error. "
+    "Acknowledged findings do not count.",
 )
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.rehearsal import rehearse
+from consdb_actions.adapters.rehearsal import _against, rehearse
 from consdb_actions.adapters.revision_path import read_change, resolve
 from consdb_actions.cli import main
 from consdb_actions.commands.runbook import chosen_changes
 from consdb_actions.errors import InputError
+from consdb_actions.forms import as_json
+from consdb_actions.process.apply_facts import ApplyCheck
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_steps import (
     PlacedBlock,
@@ -269,3 +272,16 @@ def test_p4_a_row_that_was_refused_fails_a_rehearsal() -> None:
     assert not made.passed
     assert "1 lost" in render_rehearsal_text(made)
     assert "1 lost; longest wait of a writer 0.4 seconds" in render_rehearsal_markdown(made)
+
+
+def test_a_refused_check_is_the_reason_why_a_rehearsal_stops() -> None:
+    check = ApplyCheck("version", "refused", "the database is at another revision", details=("found: abc",))
+    passed = replace(check, state="ok", text="fine")
+    report = {
+        "checks": [as_json(passed)],
+        "sections": [
+            {"verification": [as_json(check), as_json(replace(check, accepted=True, text="ignored"))]}
+        ],
+        "problem": "",
+    }
+    assert _against(report) == "the database is at another revision\nfound: abc"
