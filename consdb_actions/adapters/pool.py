@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import pickle
 import select
@@ -135,6 +136,8 @@ def _work(
 ) -> NoReturn:
     """Process items in a forked child, and exit without the parent's cleanup."""
     code = 1
+    # The parent's objects live as long as this process: searching them for cycles copies their memory.
+    gc.freeze()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for signum in (signal.SIGTERM, signal.SIGHUP):

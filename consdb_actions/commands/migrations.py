@@ -500,10 +500,12 @@ def generate_command(
         check_targets(path for path in (report, summary, handed) if path is not None)
 
         def reports(outcome: RunOutcome) -> dict[Path, str]:
-            wanted = {report: _json(outcome), summary: render_markdown(outcome), handed: _json(outcome)}
-            copies = outcome.changed if result is not None and outcome.written else ()
-            wanted |= {result / section.path: section.source for section in copies if result is not None}
-            return {path: text for path, text in wanted.items() if path is not None}
+            files = {path: _json(outcome) for path in (report, handed) if path is not None}
+            if summary is not None:
+                files[summary] = render_markdown(outcome)
+            if result is not None and outcome.written:
+                files |= {result / section.path: section.source for section in outcome.changed}
+            return files
 
         with progress_display(output_format) as progress:
             outcome = generate(
@@ -650,7 +652,8 @@ def check_command(
         from consdb_actions.adapters.pool import processors, run_in_pool
         from consdb_actions.adapters.postgres import scratch_server
         from consdb_actions.adapters.schema_base import resolve_base
-        from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
+        from consdb_actions.adapters.schema_sources import RawFile
+        from consdb_actions.adapters.schema_yaml import find_schema_file
         from consdb_actions.adapters.tree import read_tree
         from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
         from consdb_actions.migration.outcome import RunOutcome
@@ -670,8 +673,9 @@ def check_command(
             for section in dict.fromkeys(named or [s for s in tree.sections if s.head()]):
                 script = find_revision(section, revision)
                 path = find_schema_file(section.schema, sdm_schemas=sdm_schemas, consdb=tree.root)
-                read = read_file(path, expect_name=section.schema)
-                before_change = read_base(base, section, read)
+                file = RawFile.on_disk(section.schema, path)
+                read = file.read(expect_name=section.schema)
+                before_change = read_base(base, section, file, read)
                 given = None
                 if database_url:
                     standing = look_at(database_url, section)

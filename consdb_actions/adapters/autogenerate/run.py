@@ -25,8 +25,9 @@ from consdb_actions.adapters.pool import meanwhile, processors, run_in_pool
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_server import StartingServer
 from consdb_actions.adapters.schema_base import SchemaBase
+from consdb_actions.adapters.schema_resources import uses_resources
 from consdb_actions.adapters.schema_sources import RawFile
-from consdb_actions.adapters.schema_yaml import ReadSchema, find_schema_file, read_file
+from consdb_actions.adapters.schema_yaml import ReadSchema, find_schema_file
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
@@ -177,12 +178,13 @@ def _choose(request: GenerationRequest) -> tuple[list[ChosenSection], dict[str, 
             missing.append(error)
             finished[section.name] = SectionOutcome(section.name, section.schema, "no schema file")
             continue
-        read = read_file(path, expect_name=section.schema)
-        base = read_base(request.base, section, read)
-        if path.is_relative_to(request.schemas) and (stale := _stale(request.base, section, read, path)):
+        file = RawFile.on_disk(section.schema, path)
+        read = file.read(expect_name=section.schema)
+        base = read_base(request.base, section, file, read)
+        if path.is_relative_to(request.schemas) and (stale := _stale(request.base, section, file, read)):
             finished[section.name] = stale
             continue
-        same = base is not None and digest_schema(base.schema) == digest_schema(read.schema)
+        same = base is not None and (base is read or digest_schema(base.schema) == digest_schema(read.schema))
         item = ChosenSection(
             section, read, path, base, same and section not in named and request.drift == "report"
         )
@@ -206,21 +208,27 @@ def _choose(request: GenerationRequest) -> tuple[list[ChosenSection], dict[str, 
     return chosen, finished
 
 
-def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> ReadSchema | None:
+def read_base(
+    base: SchemaBase | None, section: Section, file: RawFile, after: ReadSchema
+) -> ReadSchema | None:
     """Return the schema before the change; empty without earlier file or revisions, None if unknown."""
     if base is None or base.problem:
         return None
     found = base.read(section.schema) if section.scripts.get_heads() else None
     if found is None:
         return replace(after, schema=replace(after.schema, tables=(), version=None))
+    if found.data == file.data and not uses_resources(file.data):
+        return after
     read = found.read(expect_name=section.schema)
     return after if read.schema == after.schema else read
 
 
-def _stale(base: SchemaBase | None, section: Section, read: ReadSchema, path: Path) -> SectionOutcome | None:
+def _stale(
+    base: SchemaBase | None, section: Section, file: RawFile, read: ReadSchema
+) -> SectionOutcome | None:
     """Refuse a schema that was not regenerated from its configuration in the same tree."""
     before = base.read(section.schema) if base else None
-    found = stale_findings(RawFile.on_disk(section.schema, path), read.schema, before)
+    found = stale_findings(file, read.schema, before)
     if not found:
         return None
     details = tuple(f"{item.path}: {item.message.replace('`', '')}" for item in found)
