@@ -11,8 +11,8 @@ from sqlalchemy import CheckConstraint, Index, MetaData, text
 from sqlalchemy import Constraint as SqlConstraint
 from sqlalchemy.sql.elements import TextClause
 
-from consdb_actions.adapters.problems import FileError, Problem, shorten
 from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_file, read_yaml
+from consdb_actions.adapters.yaml_tree import FileError, Problem, shorten
 from consdb_actions.schema.model import Column, Constraint, Schema, Table
 
 if TYPE_CHECKING:

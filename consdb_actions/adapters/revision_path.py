@@ -11,7 +11,7 @@ from pathlib import Path
 from alembic.script import Script as AlembicRevision
 from alembic.util import CommandError
 
-from consdb_actions.adapters.apply_run import expected_catalogs
+from consdb_actions.adapters.apply import expected_catalogs
 from consdb_actions.adapters.lint_replay import quiet, replay_range
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.revisions import revision_changes

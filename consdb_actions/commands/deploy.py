@@ -190,8 +190,8 @@ def drift_command(
     that is in use. Days are counted from the history; in a folder without one, or in a shallow clone, they
     are left out.
     """
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.runner import Runner
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.commands.connection import github_session, moment_or_now
     from consdb_actions.commands.deploy_run import look, newest_release
 
@@ -228,8 +228,8 @@ def _show_drift(drift: TagDrift, output_format: str) -> None:
 
 
 def _deploy(options: dict[str, Any], *, write: bool) -> int:
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.registry import Registry
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.commands.connection import github_session
     from consdb_actions.commands.deploy_run import Deployer, plan_locally, release_tags, values_source
     from consdb_actions.deploy.plan import check_request, nowhere

@@ -22,7 +22,7 @@ from consdb_actions.process.apply_facts import ACCEPTABLE
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from consdb_actions.adapters.apply_run import Timeouts
+    from consdb_actions.adapters.apply import Timeouts
     from consdb_actions.adapters.postgres import ScratchServer
     from consdb_actions.adapters.revision_path import RevisionRange
     from consdb_actions.adapters.tree import Section, Tree
@@ -88,8 +88,7 @@ class PreparedApply:
 
 def make_plan(request: ApplyRequest, progress: Progress) -> PreparedApply:
     """Read facts and make all checks, without changing anything."""
-    from consdb_actions.adapters.apply_facts import read_facts, read_locks
-    from consdb_actions.adapters.apply_run import read_checkout
+    from consdb_actions.adapters.apply import read_checkout, read_facts, read_locks
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import read_change
     from consdb_actions.process.apply_checks import check_before
@@ -223,7 +222,7 @@ def _replay(
     progress: Progress,
 ) -> tuple[list[ApplyCheck], dict[str, ExpectedCatalogs]]:
     """Compare with a replay of the history, or note why that is not possible."""
-    from consdb_actions.adapters.apply_run import expected_catalogs
+    from consdb_actions.adapters.apply import expected_catalogs
     from consdb_actions.process.apply_facts import ApplyCheck
     from consdb_actions.process.apply_verify import check_drift
 
@@ -274,7 +273,7 @@ def make_request(
     ahead: bool = False,
 ) -> ApplyRequest:
     """Validate the options."""
-    from consdb_actions.adapters.apply_run import Timeouts
+    from consdb_actions.adapters.apply import Timeouts
     from consdb_actions.adapters.tree import read_tree
     from consdb_actions.commands.process_runbook import load_sites
 
@@ -308,7 +307,7 @@ def make_request(
 
 
 def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.URL, Site | None]:
-    from consdb_actions.adapters.apply_facts import address
+    from consdb_actions.adapters.apply import address
 
     text = given or (site.url if site else "") or os.environ.get("CONSDB_URL", "")
     if not text:
@@ -422,8 +421,7 @@ def _apply(
     result: SectionResult,
     say: Callable[[str], None],
 ) -> SectionResult:
-    from consdb_actions.adapters.apply_facts import connected, read_section
-    from consdb_actions.adapters.apply_run import run_alembic
+    from consdb_actions.adapters.apply import connected, read_section, run_alembic
     from consdb_actions.process.apply_facts import SectionResult
     from consdb_actions.process.apply_verify import check_result
 
@@ -468,7 +466,7 @@ def _ended(
     error: BaseException,
 ) -> ApplyOutcome:
     """Read the state of the database after an error or a signal."""
-    from consdb_actions.adapters.apply_facts import connected, read_section
+    from consdb_actions.adapters.apply import connected, read_section
     from consdb_actions.adapters.shell import TerminationSignal
     from consdb_actions.catalog import compare
 

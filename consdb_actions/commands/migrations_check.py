@@ -123,15 +123,15 @@ def _run(
     from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
     from consdb_actions.adapters.autogenerate.run import base_notes, read_base, replay_histories
     from consdb_actions.adapters.autogenerate.site import look_at
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.felis import validate
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.adapters.schema_base import resolve_base
+    from consdb_actions.adapters.schema_sources import resolve_base
     from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
     from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.forms import as_json
     from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
     from consdb_actions.migration.outcome import RunOutcome

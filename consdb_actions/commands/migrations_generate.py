@@ -54,12 +54,12 @@ def run(
 ) -> int:
     """Generate for the options of the command; return the exit code."""
     from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.files import check_targets
     from consdb_actions.adapters.result_directory import REPORT
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.adapters.schema_base import resolve_base
+    from consdb_actions.adapters.schema_sources import resolve_base
     from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.report.generation import headline, render_markdown, render_text
 
     handed = result / REPORT if result is not None else None

@@ -257,9 +257,9 @@ def command(
     with ExitStack() as stack:
         prestarted = stack.enter_context(prestarted_server()) if (consdb / "alembic.ini").is_file() else None
         # Imported only now: it takes as long as the server to start.
-        from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.runner import Runner, inert
         from consdb_actions.adapters.tree import read_tree
+        from consdb_actions.adapters.typed_files import load_config
         from consdb_actions.commands.rules import check_rules
         from consdb_actions.forms import as_json
         from consdb_actions.report.lint import render_markdown, render_text

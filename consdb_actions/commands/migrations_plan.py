@@ -64,7 +64,7 @@ def command(
     matrix: {section: ${{ fromJSON(needs.plan.outputs.sections) }}}.
     """
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.adapters.schema_base import resolve_base
+    from consdb_actions.adapters.schema_sources import resolve_base
     from consdb_actions.adapters.tree import changed_sections, read_tree
     from consdb_actions.forms import as_json
     from consdb_actions.report.markdown import bullets, code, prose

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.efd_config import config_of, stale_findings
-from consdb_actions.adapters.felis_types import unknown_ucds, unknown_units
 from consdb_actions.adapters.runner import Level, Runner, inert
-from consdb_actions.adapters.schema_resources import uses_resources
+from consdb_actions.adapters.schema_fields import unknown_ucds, unknown_units, uses_resources
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, RawFile, Side, read_sides
 from consdb_actions.adapters.schema_yaml import ReadSchema
+from consdb_actions.adapters.typed_files import load_config
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.rules import check_rules
 from consdb_actions.commands.terminal import paint, show

@@ -71,19 +71,19 @@ def _sections(context: click.Context) -> list[str]:
 
 
 def _sites(context: click.Context) -> list[str]:
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.typed_files import load_config
 
     return [site.id for site in load_config(context.params.get("config")).sites.databases]
 
 
 def _stages(context: click.Context) -> list[str]:
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.typed_files import load_config
 
     return [stage.name for stage in load_config(context.params.get("config")).deploy.stages]
 
 
 def _environments(context: click.Context) -> list[str]:
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.typed_files import load_config
 
     return list(load_config(context.params.get("config")).deploy.environments)
 

@@ -53,7 +53,7 @@ class _Settings:
 
     @classmethod
     def load(cls, path: Path | None) -> _Settings:
-        from consdb_actions.adapters.config_file import load_config
+        from consdb_actions.adapters.typed_files import load_config
 
         config = load_config(path)
         return cls(config.deploy, config.release, config.ticket_patterns)

@@ -61,10 +61,10 @@ def command(
     Nothing is removed, and no branch is ever forced: if a copied schema was edited on the branch, the run
     stops and shows the difference. Exit code 0 if the pull request exists, or if nothing differs.
     """
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.github.contents import read_config
     from consdb_actions.adapters.github.process_facts import EfdReader
     from consdb_actions.adapters.github.proposals import Proposals
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.process.efd import branch_of
     from consdb_actions.proposal import Proposal, ProposalOutcome

@@ -34,7 +34,7 @@ _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
 
 def load_sites(config: Path | None) -> tuple[Config, Sites]:
     """Read the configuration, and the sites in it."""
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.typed_files import load_config
 
     settings = load_config(config)
     return settings, settings.sites
@@ -130,7 +130,7 @@ def chosen_changes(
 
     A given `release` must contain their revisions.
     """
-    from consdb_actions.adapters.apply_run import environment_errors
+    from consdb_actions.adapters.apply import environment_errors
     from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import parse_range, read_change, resolve

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consdb_actions.adapters.problems import did_you_mean
+from consdb_actions.adapters.yaml_tree import did_you_mean
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.schema.findings import RULES

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from sqlalchemy import CheckConstraint, MetaData, create_engine, inspect
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
-from consdb_actions.adapters import felis_types
+from consdb_actions.adapters import schema_fields
 from consdb_actions.adapters.felis import load_schema, parse_schema, validate
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.problems import FileError
 from consdb_actions.adapters.schema_yaml import ReadSchema
+from consdb_actions.adapters.yaml_tree import FileError
 from consdb_actions.schema.model import Schema
 from tests.adapters.test_schema_yaml import BASE, OLD, column
 from tests.support.schemas import SMALL, schemas
@@ -158,7 +158,7 @@ KINDS: dict[str, type[BaseModel]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_keys_are_those_of_the_installed_felis(kind: str) -> None:
-    ours = felis_types.KEYS[kind]
+    ours = schema_fields.KEYS[kind]
     for name, field in KINDS[kind].model_fields.items():
         assert ours.get(name) == (field.alias or name)
     theirs = {field.alias or name for name, field in KINDS[kind].model_fields.items()}
@@ -168,9 +168,9 @@ def test_the_keys_are_those_of_the_installed_felis(kind: str) -> None:
 def test_the_types_are_those_of_the_installed_felis() -> None:
     from felis.types import FelisType
 
-    assert set(felis_types.DATATYPES) == {str(kind) for kind in datamodel.DataType}
-    kinds = {name: FelisType.felis_type(name) for name in felis_types.DATATYPES}
-    assert {name for name, kind in kinds.items() if kind.is_sized} == felis_types.SIZED
+    assert set(schema_fields.DATATYPES) == {str(kind) for kind in datamodel.DataType}
+    kinds = {name: FelisType.felis_type(name) for name in schema_fields.DATATYPES}
+    assert {name for name, kind in kinds.items() if kind.is_sized} == schema_fields.SIZED
     assert {
         name for name, kind in kinds.items() if kind.is_numeric
-    } == felis_types.INTEGERS | felis_types.REALS
+    } == schema_fields.INTEGERS | schema_fields.REALS

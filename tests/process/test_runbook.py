@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.adapters.typed_files import parse_config
 from consdb_actions.cli import cli
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError

@@ -30,9 +30,8 @@ from consdb_actions.adapters.autogenerate.states import describe, make_replayed
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.rows import read_rows
+from consdb_actions.adapters.rows import read_rows, seed
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.adapters.seeding import seed
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.tree import Section, Tree, read_tree
 from consdb_actions.catalog import CatalogConstraint, Difference, Snapshot, compare

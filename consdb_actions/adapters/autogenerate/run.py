@@ -24,8 +24,7 @@ from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.pool import meanwhile, processors, run_in_pool
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_server import StartingServer
-from consdb_actions.adapters.schema_base import SchemaBase
-from consdb_actions.adapters.schema_sources import RawFile
+from consdb_actions.adapters.schema_sources import RawFile, SchemaBase
 from consdb_actions.adapters.schema_yaml import ReadSchema, find_schema_file, read_file
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config

@@ -10,13 +10,11 @@ from felis import datamodel
 from felis.metadata import MetaDataBuilder
 
 from consdb_actions.adapters.felis import load_schema
-from consdb_actions.adapters.problems import FileError, Problem
-from consdb_actions.adapters.schema_base import resolve_base
-from consdb_actions.adapters.schema_resources import MAX_FILES
-from consdb_actions.adapters.schema_sources import read_sides
+from consdb_actions.adapters.schema_fields import MAX_FILES
+from consdb_actions.adapters.schema_sources import read_sides, resolve_base
 from consdb_actions.adapters.schema_yaml import read_file, read_yaml
 from consdb_actions.adapters.tree import changed_sections, read_tree
-from consdb_actions.adapters.yaml_tree import MAX_BYTES
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, FileError, Problem
 from tests.adapters.test_felis import ddl
 from tests.support.repository import Repository
 from tests.support.trees import MIGRATIONS
