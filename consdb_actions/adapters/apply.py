@@ -28,7 +28,7 @@ from consdb_actions.adapters.shell import CommandResult, TerminationSignal, run,
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.migration.rewrite.statements import qualified
 from consdb_actions.process.apply_facts import (
     Checkout,

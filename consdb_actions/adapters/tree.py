@@ -23,7 +23,7 @@ from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
 from consdb_actions.adapters.shell import TerminationSignal
 from consdb_actions.adapters.yaml_tree import raised_in, said
 from consdb_actions.errors import InputError
-from consdb_actions.schema.digest import Digest, digest_schema
+from consdb_actions.schema.delta import Digest, digest_schema
 
 _PGSPHERE = "lsst.consdb.cdb_pgsphere"
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.revision_path import RevisionRange
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
-    from consdb_actions.lint.state import Name
+    from consdb_actions.lint.sql import Name
     from consdb_actions.process.apply_facts import (
         ApplyCheck,
         ApplyOutcome,

@@ -23,9 +23,8 @@ from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
 from consdb_actions.report.preview import Preview, render_markdown
-from consdb_actions.schema.findings import SchemaFinding, ViewOf
+from consdb_actions.schema.findings import DataSource, SchemaFinding, ViewOf
 from consdb_actions.schema.model import Schema
-from consdb_actions.schema.sources import DataSource
 
 if TYPE_CHECKING:
     from consdb_actions.migration.matching.declarations import Declaration

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import Needs, SectionChange
 from consdb_actions.process.runbook_steps import Account, Block, RunbookStep

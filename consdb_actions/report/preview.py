@@ -20,7 +20,7 @@ from consdb_actions.report.markdown import (
     prose,
     table,
 )
-from consdb_actions.schema.descriptions import Code, DifferenceText, Quote
+from consdb_actions.schema.delta import Code, DifferenceText, Quote
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.version import Status, VersionVerdict
 

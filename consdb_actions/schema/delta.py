@@ -1,11 +1,14 @@
-"""Compare two versions of a schema."""
+"""Compare two versions of a schema; describe a delta, and make digests of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar
 
+from consdb_actions.forms import Public
 from consdb_actions.schema.model import Column, Constraint, Index, Schema, Table
 
 Value = str | int | float | bool | None | tuple[Any, ...]
@@ -255,3 +258,316 @@ def _change(attribute: str, before: Value, after: Value, *, text: bool = False) 
     if before == after and type(before) is type(after):
         return None
     return Change(attribute, before, after, text)
+
+
+Action = Literal["add", "remove", "change"]
+
+
+class Code(str):
+    """A name, type or expression of the schema."""
+
+    __slots__ = ()
+
+
+class Quote(str):
+    """A text for people from the schema, such as a description."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceText(Public):
+    """One difference."""
+
+    PUBLIC: ClassVar[str] = "table kind name action text=__str__"
+
+    table: str  # Empty for the schema itself
+    kind: str  # ``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``
+    name: str
+    action: Action
+    text: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "".join(f'"{word}"' if isinstance(word, Quote) else word for word in self.text)
+
+    @property
+    def marked(self) -> str:
+        """The sentence with its table, and with backquotes around names."""
+        sentence = "".join(f"`{word}`" if isinstance(word, Code) else word for word in self.text)
+        return f"`{self.table}`: {sentence}" if self.table and self.kind != "table" else sentence
+
+
+_ACTIONS: tuple[Action, ...] = ("add", "remove", "change")
+_LABELS = {
+    "datatype": "type",
+    "type_overrides": "type in Postgres",
+    "default": "default value",
+    "ucd": "UCD",
+    "referenced_table": "refers to table",
+    "referenced_columns": "refers to",
+    "on_delete": "ON DELETE",
+    "on_update": "ON UPDATE",
+}
+
+
+def describe(delta: SchemaDelta) -> tuple[DifferenceText, ...]:
+    """Describe all differences: the schema, then its tables, without the version."""
+    return tuple(_statements(delta))
+
+
+def describe_rename(table: str, old: str, new: str, changes: tuple[Change, ...]) -> DifferenceText:
+    """Describe a renamed column and its other changes."""
+    rest = (": ", *_changes_text(changes)) if changes else ()
+    words = ("column ", Code(old), " is renamed to ", Code(new), *rest)
+    return DifferenceText(table, "column", new, "change", words)
+
+
+def _statements(delta: SchemaDelta) -> Iterator[DifferenceText]:
+    name = delta.name
+    words: tuple[str, ...]
+    if delta.created or delta.removed:
+        action: Action = "add" if delta.created else "remove"
+        words = ("schema ", Code(name), " is new" if delta.created else " is gone")
+        yield DifferenceText("", "schema", name, action, words)
+    if delta.renamed:
+        words = ("schema ", Code(str(delta.renamed.before)), " is now called ", Code(name))
+        yield DifferenceText("", "schema", name, "change", words)
+    if delta.text:
+        yield DifferenceText("", "schema", name, "change", ("schema: ", *_changes_text(delta.text)))
+    for table in delta.tables_removed:
+        yield DifferenceText(
+            table.name,
+            "table",
+            table.name,
+            "remove",
+            ("table ", Code(table.name), " removed, with all its rows"),
+        )
+    for table in delta.tables_added:
+        yield DifferenceText(
+            table.name, "table", table.name, "add", ("new table ", Code(table.name), _size(table))
+        )
+    for changed in delta.tables_changed:
+        yield from _table_texts(changed)
+
+
+def _size(table: Table) -> str:
+    parts = [_count(len(table.columns), "column")]
+    parts += [_count(len(table.constraints), "constraint")] if table.constraints else []
+    parts += [_count(len(table.indexes), "index", "indexes")] if table.indexes else []
+    return " with " + ", ".join(parts)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _table_texts(delta: TableDelta) -> Iterator[DifferenceText]:
+    name = delta.name
+    words: tuple[str, ...]
+    if delta.text:
+        yield DifferenceText(
+            name, "table", name, "change", ("table ", Code(name), ": ", *_changes_text(delta.text))
+        )
+    for column in delta.columns_removed:
+        words = ("column ", Code(column.name), " (", Code(column.type_text), ") removed")
+        yield DifferenceText(name, "column", column.name, "remove", words)
+    for column in delta.columns_added:
+        yield DifferenceText(name, "column", column.name, "add", ("new column ", *_column(column)))
+    for changed in delta.columns_changed:
+        yield _change_text(name, "column", changed)
+    if delta.primary_key:
+        words = ("primary key: ", *_values(delta.primary_key))
+        yield DifferenceText(name, "primary key", name, "change", words)
+    for constraint in delta.constraints_removed:
+        words = (f"{constraint.kind} ", Code(constraint.name), " removed")
+        yield DifferenceText(name, "constraint", constraint.name, "remove", words)
+    for constraint in delta.constraints_added:
+        yield DifferenceText(name, "constraint", constraint.name, "add", ("new ", *_constraint(constraint)))
+    for changed in delta.constraints_changed:
+        yield _change_text(name, "constraint", changed)
+    for index in delta.indexes_removed:
+        yield DifferenceText(name, "index", index.name, "remove", ("index ", Code(index.name), " removed"))
+    for index in delta.indexes_added:
+        yield DifferenceText(name, "index", index.name, "add", ("new ", *_index(index)))
+    for changed in delta.indexes_changed:
+        yield _change_text(name, "index", changed)
+
+
+def _change_text(table: str, kind: str, changed: ObjectChange) -> DifferenceText:
+    return DifferenceText(
+        table,
+        kind,
+        changed.name,
+        "change",
+        (f"{kind} ", Code(changed.name), ": ", *_changes_text(changed.changes)),
+    )
+
+
+def _changes_text(changes: tuple[Change, ...]) -> Iterator[str]:
+    for number, change in enumerate(changes):
+        if number:
+            yield "; "
+        if change.attribute == "nullable":
+            yield "NULL is allowed now" if change.after else "NOT NULL now"
+        else:
+            yield f"{_LABELS.get(change.attribute, change.attribute)} "
+            yield from _values(change)
+
+
+def _values(change: Change) -> Iterator[str]:
+    before, after = (_shown(value, change) for value in (change.before, change.after))
+    if not before:
+        yield from ("added: ", after) if after else ("changed",)
+    elif not after:
+        yield from ("removed (was ", before, ")")
+    else:
+        yield from (before, " → ", after)
+
+
+def _shown(value: Value, change: Change) -> str:
+    if value is None or value in ("", ()):
+        return ""
+    if change.attribute == "description":
+        return Quote(value)
+    if change.attribute == "type_overrides" and isinstance(value, tuple):
+        return Code(", ".join(str(kind) for _, kind in value))
+    return Code(", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value))
+
+
+def _column(column: Column) -> Iterator[str]:
+    yield from (Code(column.name), " ", Code(column.type_text))
+    if not column.nullable:
+        yield " NOT NULL"
+    if column.default is not None:
+        yield from (" default ", Code(str(column.default)))
+    if column.unit:
+        yield from (", unit ", Code(column.unit))
+    if column.ucd:
+        yield from (", UCD ", Code(column.ucd))
+    if column.description:
+        yield from (": ", Quote(column.description))
+
+
+def _constraint(constraint: Constraint) -> Iterator[str]:
+    yield from (f"{constraint.kind} ", Code(constraint.name))
+    if constraint.kind == "check":
+        yield from (": ", Code(constraint.expression))
+        return
+    yield from (" on ", Code(", ".join(constraint.columns)))
+    if constraint.kind == "foreign key":
+        target = f"{constraint.referenced_table}({', '.join(constraint.referenced_columns)})"
+        yield from (" → ", Code(target))
+
+
+def _index(index: Index) -> Iterator[str]:
+    yield from ("index ", Code(index.name), " on ", Code(", ".join(index.columns or index.expressions)))
+
+
+FORMAT = 1  # Incremented when the content of the digests changes, so that old and new ones never match
+
+_SKIPPED = {"id", "name", "version", "columns", "constraints", "indexes", "tables"}
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """SHA-256 digests of a schema or delta, independent of the file's formatting and of all orders.
+
+    ``structure`` covers what the database has, ``text`` descriptions, units, UCDs and TAP metadata; ``@id``
+    and version belong to neither.
+    """
+
+    structure: str
+    text: str
+
+
+def digest_schema(schema: Schema) -> Digest:
+    """Return the digests of a schema."""
+    return Digest(_hash(_schema_content(schema, text=False)), _hash(_schema_content(schema, text=True)))
+
+
+def digest_delta(delta: SchemaDelta) -> Digest:
+    """Return the digests of a delta; equal for all deltas of a schema without changes in a part."""
+    return Digest(_hash(_delta_content(delta, text=False)), _hash(_delta_content(delta, text=True)))
+
+
+def _hash(content: Any) -> str:
+    canonical = json.dumps(
+        [FORMAT, content], sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True
+    )
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _schema_content(schema: Schema, *, text: bool) -> dict[str, Any]:
+    content = _own(schema, text=text)
+    content["tables"] = {table.name: _table_content(table, text=text) for table in schema}
+    if not text:
+        content["name"] = schema.name
+    return content
+
+
+def _table_content(table: Table, *, text: bool) -> dict[str, Any]:
+    return {
+        **_own(table, text=text),
+        "columns": {item.name: _own(item, text=text) for item in table.columns},
+        "constraints": {item.name: _leaf(item, text=text) for item in table.constraints},
+        "indexes": {item.name: _leaf(item, text=text) for item in table.indexes},
+    }
+
+
+def _leaf(item: Constraint | Index, *, text: bool) -> dict[str, Any]:
+    content = _own(item, text=text)
+    return content if text else {**content, "columns": list(item.columns)}
+
+
+def _own(item: Schema | Table | Column | Constraint | Index, *, text: bool) -> dict[str, Any]:
+    names = [field.name for field in fields(item) if field.name not in _SKIPPED]
+    return {name: getattr(item, name) for name in names if (name in TEXT_ATTRIBUTES) == text}
+
+
+def _delta_content(delta: SchemaDelta, *, text: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "schema": delta.name,
+        "added": {table.name: _table_content(table, text=text) for table in delta.tables_added},
+        "removed": {}
+        if text
+        else {table.name: _table_content(table, text=False) for table in delta.tables_removed},
+        "changed": {},
+    }
+    for table in delta.tables_changed:
+        changes = _table_delta(table, text=text)
+        if changes:
+            content["changed"][table.name] = changes
+    if text:
+        content["own"] = _changes_content(delta.text)
+    else:
+        content["renamed"] = [delta.renamed.before, delta.renamed.after] if delta.renamed else None
+        content["exists"] = [not delta.created, not delta.removed]
+    return content
+
+
+def _table_delta(table: TableDelta, *, text: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if text:
+        content["own"] = _changes_content(table.text)
+    elif table.primary_key:
+        content["primary_key"] = [table.primary_key.before, table.primary_key.after]
+    for kind in ("columns", "constraints", "indexes"):
+        added = getattr(table, f"{kind}_added")
+        removed = getattr(table, f"{kind}_removed")
+        changed: tuple[ObjectChange, ...] = getattr(table, f"{kind}_changed")
+        content[f"{kind} added"] = {item.name: _item(item, text=text) for item in added}
+        content[f"{kind} removed"] = {} if text else {item.name: _item(item, text=False) for item in removed}
+        content[f"{kind} changed"] = {
+            item.name: part
+            for item in changed
+            if (part := _changes_content(item.text if text else item.structure))
+        }
+    return {key: value for key, value in content.items() if value}
+
+
+def _item(item: Column | Constraint | Index, *, text: bool) -> dict[str, Any]:
+    return _own(item, text=text) if isinstance(item, Column) else _leaf(item, text=text)
+
+
+def _changes_content(changes: tuple[Change, ...]) -> dict[str, list[Any]]:
+    return {change.attribute: [change.before, change.after] for change in changes}

@@ -18,7 +18,7 @@ from consdb_actions.adapters.apply import Timeouts, run_alembic
 from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.cli import main
 from consdb_actions.errors import ExternalError
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.process.apply_facts import ApplyOutcome, TableLock
 from tests.support.reports import checked
 from tests.support.repository import Repository

@@ -32,7 +32,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.migration.rename import check_used
-from consdb_actions.schema.digest import digest_schema
+from consdb_actions.schema.delta import digest_schema
 
 _PREREPLAYED = 16  # Sections replayed while Felis is imported; each takes 8 MB until the end
 

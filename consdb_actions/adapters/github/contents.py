@@ -36,8 +36,7 @@ from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.forms import matches_path
 from consdb_actions.proposal import blob_sha
-from consdb_actions.schema.delta import compare
-from consdb_actions.schema.digest import digest_delta
+from consdb_actions.schema.delta import compare, digest_delta
 from consdb_actions.schema.model import Schema
 
 MAX_READ = 1_000_000  # Bytes of a file that are read

@@ -35,9 +35,8 @@ from consdb_actions.process.facts import (
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.stored_state import FINISHED, recall
-from consdb_actions.schema.findings import ViewOf
+from consdb_actions.schema.findings import ViewOf, check_sources
 from consdb_actions.schema.model import Schema
-from consdb_actions.schema.sources import check_sources
 
 _T = TypeVar("_T")
 
