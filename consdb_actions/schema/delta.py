@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 from consdb_actions.forms import Public
@@ -79,19 +79,9 @@ class TableDelta:
     @property
     def changes_structure(self) -> bool:
         """Whether the database changes, except comments."""
-        return bool(
-            self.columns_added
-            or self.columns_removed
-            or self.constraints_added
-            or self.constraints_removed
-            or self.indexes_added
-            or self.indexes_removed
-            or self.primary_key
-            or any(
-                changed.structure
-                for changed in (*self.columns_changed, *self.constraints_changed, *self.indexes_changed)
-            )
-        )
+        changed = (*self.columns_changed, *self.constraints_changed, *self.indexes_changed)
+        rest = replace(self, text=(), columns_changed=(), constraints_changed=(), indexes_changed=())
+        return not rest.is_empty or any(item.structure for item in changed)
 
     def names(self, kind: Literal["columns", "constraints", "indexes"]) -> tuple[str, ...]:
         """Return the names of all added, removed or changed objects."""
@@ -116,33 +106,13 @@ class SchemaDelta:
     @property
     def is_empty(self) -> bool:
         """Whether nothing differs except the version."""
-        return not (
-            self.tables_added
-            or self.tables_removed
-            or self.tables_changed
-            or self.text
-            or self.created
-            or self.removed
-            or self.renamed
-        )
+        return replace(self, version=None) == SchemaDelta(self.name)
 
     @property
     def changes_structure(self) -> bool:
         """Whether the database changes, except comments."""
-        return bool(
-            self.tables_added
-            or self.tables_removed
-            or self.created
-            or self.removed
-            or self.renamed
-            or any(table.changes_structure for table in self.tables_changed)
-        )
-
-    @property
-    def touched(self) -> tuple[str, ...]:
-        """Names of the tables that are added, removed or changed."""
-        names = [table.name for table in (*self.tables_added, *self.tables_removed)]
-        return tuple(sorted({*names, *(table.name for table in self.tables_changed)}))
+        rest = replace(self, text=(), tables_changed=())
+        return not rest.is_empty or any(table.changes_structure for table in self.tables_changed)
 
     def table(self, name: str) -> TableDelta | None:
         """Return the differences in a table of both schemas; None without any."""
@@ -170,33 +140,22 @@ _Named = TypeVar("_Named", Column, Constraint, Index)
 
 def compare(before: Schema | None, after: Schema | None) -> SchemaDelta:
     """Compare two schemas; None (not both) for a side without the schema."""
-    if after is None:
-        if before is None:
-            raise ValueError("one of the two schemas must exist")
-        return SchemaDelta(
-            before.name,
-            tables_removed=before.tables,
-            version=_change("version", before.version, None),
-            removed=True,
-        )
-    if before is None:
-        return SchemaDelta(
-            after.name,
-            tables_added=after.tables,
-            version=_change("version", None, after.version),
-            created=True,
-        )
-    old = {table.name: table for table in before}
-    new = {table.name: table for table in after}
+    named = after or before
+    if named is None:
+        raise ValueError("one of the two schemas must exist")
+    old = {table.name: table for table in before or ()}
+    new = {table.name: table for table in after or ()}
     tables = [_table(old[name], table) for name, table in new.items() if name in old]
     return SchemaDelta(
-        name=after.name,
+        name=named.name,
         tables_added=tuple(table for name, table in new.items() if name not in old),
         tables_removed=tuple(table for name, table in old.items() if name not in new),
         tables_changed=tuple(table for table in tables if not table.is_empty),
-        text=_texts(before, after),
-        version=_change("version", before.version, after.version),
-        renamed=_change("name", before.name, after.name),
+        text=_texts(before, after) if before and after else (),
+        version=_change("version", before.version if before else None, after.version if after else None),
+        created=before is None,
+        removed=after is None,
+        renamed=_change("name", before.name, after.name) if before and after else None,
     )
 
 
@@ -206,14 +165,11 @@ def compare_columns(before: Column, after: Column) -> tuple[Change, ...]:
 
 
 def _table(before: Table, after: Table) -> TableDelta:
-    columns = _objects(before.columns, after.columns, _COLUMN)
-    constraints = _objects(before.constraints, after.constraints, _CONSTRAINT)
-    indexes = _objects(before.indexes, after.indexes, _INDEX)
     return TableDelta(
         after.name,
-        *columns,
-        *constraints,
-        *indexes,
+        *_objects(before.columns, after.columns, _COLUMN),
+        *_objects(before.constraints, after.constraints, _CONSTRAINT),
+        *_objects(before.indexes, after.indexes, _INDEX),
         primary_key=_change("primary_key", before.primary_key, after.primary_key),
         text=_texts(before, after),
     )
@@ -297,7 +253,6 @@ class DifferenceText(Public):
         return f"`{self.table}`: {sentence}" if self.table and self.kind != "table" else sentence
 
 
-_ACTIONS: tuple[Action, ...] = ("add", "remove", "change")
 _LABELS = {
     "datatype": "type",
     "type_overrides": "type in Postgres",
@@ -323,29 +278,23 @@ def describe_rename(table: str, old: str, new: str, changes: tuple[Change, ...])
 
 
 def _statements(delta: SchemaDelta) -> Iterator[DifferenceText]:
-    name = delta.name
-    words: tuple[str, ...]
+    def text(action: Action, *words: str) -> DifferenceText:
+        return DifferenceText("", "schema", delta.name, action, words)
+
     if delta.created or delta.removed:
-        action: Action = "add" if delta.created else "remove"
-        words = ("schema ", Code(name), " is new" if delta.created else " is gone")
-        yield DifferenceText("", "schema", name, action, words)
+        state = " is new" if delta.created else " is gone"
+        yield text("add" if delta.created else "remove", "schema ", Code(delta.name), state)
     if delta.renamed:
-        words = ("schema ", Code(str(delta.renamed.before)), " is now called ", Code(name))
-        yield DifferenceText("", "schema", name, "change", words)
+        yield text("change", "schema ", Code(str(delta.renamed.before)), " is now called ", Code(delta.name))
     if delta.text:
-        yield DifferenceText("", "schema", name, "change", ("schema: ", *_changes_text(delta.text)))
+        yield text("change", "schema: ", *_changes_text(delta.text))
+    words: tuple[str, ...]
     for table in delta.tables_removed:
-        yield DifferenceText(
-            table.name,
-            "table",
-            table.name,
-            "remove",
-            ("table ", Code(table.name), " removed, with all its rows"),
-        )
+        words = ("table ", Code(table.name), " removed, with all its rows")
+        yield DifferenceText(table.name, "table", table.name, "remove", words)
     for table in delta.tables_added:
-        yield DifferenceText(
-            table.name, "table", table.name, "add", ("new table ", Code(table.name), _size(table))
-        )
+        words = ("new table ", Code(table.name), _size(table))
+        yield DifferenceText(table.name, "table", table.name, "add", words)
     for changed in delta.tables_changed:
         yield from _table_texts(changed)
 
@@ -362,45 +311,39 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def _table_texts(delta: TableDelta) -> Iterator[DifferenceText]:
-    name = delta.name
+    def text(kind: str, name: str, action: Action, *words: str) -> DifferenceText:
+        return DifferenceText(delta.name, kind, name, action, words)
+
     words: tuple[str, ...]
+
+    def change(kind: str, changed: ObjectChange) -> DifferenceText:
+        words = (f"{kind} ", Code(changed.name), ": ", *_changes_text(changed.changes))
+        return text(kind, changed.name, "change", *words)
+
     if delta.text:
-        yield DifferenceText(
-            name, "table", name, "change", ("table ", Code(name), ": ", *_changes_text(delta.text))
-        )
+        yield change("table", ObjectChange(delta.name, delta.text))
     for column in delta.columns_removed:
         words = ("column ", Code(column.name), " (", Code(column.type_text), ") removed")
-        yield DifferenceText(name, "column", column.name, "remove", words)
+        yield text("column", column.name, "remove", *words)
     for column in delta.columns_added:
-        yield DifferenceText(name, "column", column.name, "add", ("new column ", *_column(column)))
+        yield text("column", column.name, "add", "new column ", *_column(column))
     for changed in delta.columns_changed:
-        yield _change_text(name, "column", changed)
+        yield change("column", changed)
     if delta.primary_key:
-        words = ("primary key: ", *_values(delta.primary_key))
-        yield DifferenceText(name, "primary key", name, "change", words)
+        yield text("primary key", delta.name, "change", "primary key: ", *_values(delta.primary_key))
     for constraint in delta.constraints_removed:
         words = (f"{constraint.kind} ", Code(constraint.name), " removed")
-        yield DifferenceText(name, "constraint", constraint.name, "remove", words)
+        yield text("constraint", constraint.name, "remove", *words)
     for constraint in delta.constraints_added:
-        yield DifferenceText(name, "constraint", constraint.name, "add", ("new ", *_constraint(constraint)))
+        yield text("constraint", constraint.name, "add", "new ", *_constraint(constraint))
     for changed in delta.constraints_changed:
-        yield _change_text(name, "constraint", changed)
+        yield change("constraint", changed)
     for index in delta.indexes_removed:
-        yield DifferenceText(name, "index", index.name, "remove", ("index ", Code(index.name), " removed"))
+        yield text("index", index.name, "remove", "index ", Code(index.name), " removed")
     for index in delta.indexes_added:
-        yield DifferenceText(name, "index", index.name, "add", ("new ", *_index(index)))
+        yield text("index", index.name, "add", "new ", *_index(index))
     for changed in delta.indexes_changed:
-        yield _change_text(name, "index", changed)
-
-
-def _change_text(table: str, kind: str, changed: ObjectChange) -> DifferenceText:
-    return DifferenceText(
-        table,
-        kind,
-        changed.name,
-        "change",
-        (f"{kind} ", Code(changed.name), ": ", *_changes_text(changed.changes)),
-    )
+        yield change("index", changed)
 
 
 def _changes_text(changes: tuple[Change, ...]) -> Iterator[str]:
@@ -534,8 +477,7 @@ def _delta_content(delta: SchemaDelta, *, text: bool) -> dict[str, Any]:
         "changed": {},
     }
     for table in delta.tables_changed:
-        changes = _table_delta(table, text=text)
-        if changes:
+        if changes := _table_delta(table, text=text):
             content["changed"][table.name] = changes
     if text:
         content["own"] = _changes_content(delta.text)
