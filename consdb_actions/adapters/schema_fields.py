@@ -294,14 +294,8 @@ class Fields:
         if node is None or node.value is None:
             return ""
         if not isinstance(node.value, str):
-            kind = (
-                "a list"
-                if isinstance(node.value, list)
-                else "a mapping"
-                if isinstance(node.value, dict)
-                else ""
-            )
-            shown = kind or f"{node.text} ({type(node.value).__name__} in YAML)"
+            kinds: dict[type, str] = {list: "a list", dict: "a mapping"}
+            shown = kinds.get(type(node.value)) or f"{node.text} ({type(node.value).__name__} in YAML)"
             self.problem(key, f'"{key}" of {self.what} must be text, not {shown}', "Put it in quotes.")
             return ""
         if "\0" in node.value:
@@ -377,7 +371,7 @@ class Fields:
         for item in items:
             if not isinstance(item.value, str):
                 cause = f'"{key}" of {self.what} must be a list of texts'
-                self._problems.append(Problem(item.line, item.column, cause, "Put each entry in quotes."))
+                self._problems.append(item.problem(cause, "Put each entry in quotes."))
                 return []
         return items
 
@@ -453,18 +447,16 @@ class Resources:
 
     def columns(self, fields: Fields, identity: str) -> Iterator[YamlNode]:
         """Yield the columns of a table's ``columnRefs``."""
-        place = fields.node("columnRefs")
+        place, what = fields.node("columnRefs"), f"columnRefs of {fields.what}"
         if place is None or place.value is None:
             return
-        for resource, tables, at in self._entries(place, place, f"columnRefs of {fields.what}"):
-            file = self._resource(resource, at, fields.what)
-            if file is None:
+        for resource, tables, at in self._entries(place, place, what):
+            if (file := self._resource(resource, at, fields.what)) is None:
                 continue
-            for name, columns, here in self._entries(tables, at, f"columnRefs of {fields.what}"):
-                known = self._columns_of(file, name, here, fields.what)
-                if known is None:
+            for name, columns, here in self._entries(tables, at, what):
+                if (known := self._columns_of(file, name, here, fields.what)) is None:
                     continue
-                for column, reference, spot in self._entries(columns, here, f"columnRefs of {fields.what}"):
+                for column, reference, spot in self._entries(columns, here, what):
                     made = self._column(known, column, reference, spot, f"{identity}.{column}", name)
                     if made is not None:
                         yield made
@@ -523,18 +515,13 @@ class Resources:
             return f"{name} cannot be read: {first.place + ': ' if first.line else ''}{first.cause}"
         except InputError as error:
             return error.cause
-        tables = root.value.get("tables") if isinstance(root.value, dict) else None
-        if not isinstance(root.value, dict) or tables is None or not isinstance(tables.value, list):
+        tables = root.get("tables")
+        if tables is None or not isinstance(tables.value, list):
             return f"{name} is not a schema file: it has no list of tables"
-        found = {}
-        for node in tables.value:
-            named = node.value.get("name") if isinstance(node.value, dict) else None
-            if named is not None and isinstance(named.value, str):
-                found[named.value.strip()] = node
         below = Resources(
-            root.value.get("resources"), self._beside, [], _files=self._files, _chain=(*self._chain, name)
+            root.get("resources"), self._beside, [], _files=self._files, _chain=(*self._chain, name)
         )
-        return _File(found, below)
+        return _File(_by_name(tables.value), below)
 
     def _columns_of(self, file: _File, table: str, at: YamlNode, what: str) -> dict[str, YamlNode] | None:
         node = file.tables.get(table)
@@ -546,13 +533,7 @@ class Resources:
         if table not in file.columns:
             problems = file.resources._problems
             fields = Fields(node, "table", f'table "{table}"', problems)
-            own = fields.items("columns")
-            brought = list(file.resources.columns(fields, f"#{table}"))
-            found = {}
-            for column in (*own, *brought):
-                named = column.value.get("name") if isinstance(column.value, dict) else None
-                if named is not None and isinstance(named.value, str):
-                    found[named.value.strip()] = column
+            found = _by_name([*fields.items("columns"), *file.resources.columns(fields, f"#{table}")])
             if problems:
                 first = problems[0]
                 self._problem(at, f"{label}, where {first.cause} ({first.place})", first.remedy)
@@ -610,4 +591,8 @@ class Resources:
             value.pop("precision", None)
 
     def _problem(self, at: YamlNode, cause: str, remedy: str) -> None:
-        self._problems.append(Problem(at.line, at.column, cause, remedy))
+        self._problems.append(at.problem(cause, remedy))
+
+
+def _by_name(nodes: Iterable[YamlNode]) -> dict[str, YamlNode]:
+    return {node.text_of("name").strip(): node for node in nodes if node.text_of("name")}

@@ -164,6 +164,19 @@ class YamlNode:
     merged: Pairs | None = None
     """All pairs of a mapping with merge keys, also repeated ones, as PyYAML flattened them."""
 
+    def get(self, key: str) -> YamlNode | None:
+        """Return a value of a mapping; None where there is none."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def text_of(self, key: str) -> str:
+        """Return a text of a mapping; empty where there is none."""
+        found = self.get(key)
+        return found.text if found is not None and isinstance(found.value, str) else ""
+
+    def problem(self, cause: str, remedy: str) -> Problem:
+        """Return a problem at the node's position."""
+        return Problem(self.line, self.column, cause, remedy)
+
 
 @dataclass(slots=True)
 class _Open:
@@ -279,7 +292,7 @@ class _Builder:
             else:
                 cause = "the file holds more values than any schema has"
                 remedy = "Check whether it is a schema file."
-            raise _RefusedError(Problem(node.line, node.column, cause, remedy))
+            raise _RefusedError(node.problem(cause, remedy))
 
     def _alias(self, anchor: str | None, line: int, column: int) -> None:
         if anchor in self._opened:
@@ -340,11 +353,11 @@ class _Builder:
                 pairs.append((yaml.ScalarNode(_PREFIX + "merge", key.text), self._sources(value)))
             elif isinstance(key.value, (list, dict)):
                 cause = "a mapping's key is itself a list or a mapping"
-                self.problems.append(Problem(key.line, key.column, cause, "Use plain words as keys."))
+                self.problems.append(key.problem(cause, "Use plain words as keys."))
             elif key.text in own:
                 first = node.keys[key.text][0]
                 cause = f"the key {shorten(key.text)} is defined twice in one mapping, first on line {first}"
-                self.problems.append(Problem(key.line, key.column, cause, "Remove or rename one of the two."))
+                self.problems.append(key.problem(cause, "Remove or rename one of the two."))
             else:
                 own[key.text] = value
                 node.keys[key.text] = (key.line, key.column)
@@ -375,6 +388,6 @@ class _Builder:
                 found.append(yaml.MappingNode(_PREFIX + "map", source.merged or pairs))
             else:
                 cause = 'a merge key "<<" needs a mapping or a list of mappings'
-                self.problems.append(Problem(source.line, source.column, cause, "Refer to a mapping there."))
+                self.problems.append(source.problem(cause, "Refer to a mapping there."))
         one = len(found) == 1 and not isinstance(value.value, list)
         return found[0] if one else yaml.SequenceNode(_PREFIX + "seq", found)
