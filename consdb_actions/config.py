@@ -1,6 +1,6 @@
 """The configuration ``.github/consdb-actions.yaml``; the defaults are the real ConsDB's.
 
-:mod:`consdb_actions.adapters.config_file` reads the file. A section that is given replaces the default of
+:mod:`consdb_actions.adapters.typed_files` reads the file. A section that is given replaces the default of
 that section; only severities of lint rules are merged with the defaults of the rules.
 """
 

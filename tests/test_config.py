@@ -11,8 +11,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from consdb_actions.adapters.config_file import load_config, parse_config
-from consdb_actions.adapters.problems import FileError
+from consdb_actions.adapters.typed_files import load_config, parse_config
+from consdb_actions.adapters.yaml_tree import FileError
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, ConfigFile, GrantRule, ViewConfig
 from consdb_actions.errors import InputError
 from consdb_actions.forms import json_schema

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
 from consdb_actions.adapters.autogenerate.simulation import replay
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.schema_base import resolve_base
+from consdb_actions.adapters.schema_sources import resolve_base
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.errors import InputError

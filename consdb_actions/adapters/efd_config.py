@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS
-from consdb_actions.adapters.yaml_tree import YamlNode, read_tree
+from consdb_actions.adapters.yaml_tree import FileError, Problem, YamlNode, read_tree
 from consdb_actions.errors import InputError
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.model import Column, Schema

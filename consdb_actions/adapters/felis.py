@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, Index, MetaData, text
 from sqlalchemy import Constraint as SqlConstraint
 from sqlalchemy.sql.elements import TextClause
 
-from consdb_actions.adapters.problems import FileError, Problem, shorten
-from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_file, read_yaml
+from consdb_actions.adapters.schema_yaml import ReadSchema
+from consdb_actions.adapters.yaml_tree import FileError, Problem, shorten
 from consdb_actions.schema.model import Column, Constraint, Schema, Table
 
 if TYPE_CHECKING:
@@ -51,30 +50,16 @@ def _literal(sql: str) -> TextClause:
     return text(_COLON.sub(r"\:", sql))
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSchema:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSchema(ReadSchema):
     """A schema that Felis has accepted."""
 
-    schema: Schema
-    source: str  # Name of the file, for messages
     felis: datamodel.Schema[Any]
     """The schema as Felis has it, with the file's own, possibly repeated, constraint names."""
-    notes: tuple[str, ...] = ()  # What was accepted although today's Felis would refuse it
-    lines: Lines = field(default_factory=dict)
 
     def metadata(self) -> MetaData:
         """Return new metadata, with the tables in this schema."""
         return build_metadata(self.felis)
-
-
-def load_schema(path: Path, *, expect_name: str | None = None) -> LoadedSchema:
-    """Load a schema file."""
-    return validate(read_file(path, expect_name=expect_name))
-
-
-def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = None) -> LoadedSchema:
-    """Load a schema from a file's content."""
-    return validate(read_yaml(text, source=source, expect_name=expect_name))
 
 
 def prepare_felis() -> None:
@@ -95,7 +80,7 @@ def validate(read: ReadSchema) -> LoadedSchema:
     for table, own in zip(accepted.tables, read.schema.tables, strict=True):
         for constraint, original in zip(table.constraints, own.constraints, strict=True):
             constraint.name = original.name
-    return LoadedSchema(read.schema, read.source, accepted, read.notes, read.lines)
+    return LoadedSchema(read.schema, read.source, read.notes, read.lines, felis=accepted)
 
 
 def _felis_data(schema: Schema) -> dict[str, Any]:

@@ -38,6 +38,10 @@ from consdb_actions.lint.script import (
     Direction,
     DirectionRun,
     Failure,
+    LintColumn,
+    LintConstraint,
+    LintRelation,
+    LintState,
     LintStep,
     Notice,
     RevisionScript,
@@ -45,8 +49,7 @@ from consdb_actions.lint.script import (
     read_output,
     write_input,
 )
-from consdb_actions.lint.sql import ParsedStatement, SqlError, read
-from consdb_actions.lint.state import LintColumn, LintConstraint, LintRelation, LintState, Name
+from consdb_actions.lint.sql import Name, ParsedStatement, SqlError, read
 
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 

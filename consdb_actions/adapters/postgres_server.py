@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Literal
 
-from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
+from consdb_actions.adapters.files import remove_tree, scratch_directory, temporary_base
 from consdb_actions.adapters.shell import (
     Process,
     UserAccount,

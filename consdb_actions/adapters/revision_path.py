@@ -11,14 +11,14 @@ from pathlib import Path
 from alembic.script import Script as AlembicRevision
 from alembic.util import CommandError
 
-from consdb_actions.adapters.apply_run import expected_catalogs
+from consdb_actions.adapters.apply import expected_catalogs
 from consdb_actions.adapters.lint_replay import quiet, replay_range
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.revisions import revision_changes
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
-from consdb_actions.lint.script import DirectionRun
-from consdb_actions.lint.state import LintState, Name
+from consdb_actions.lint.script import DirectionRun, LintState
+from consdb_actions.lint.sql import Name
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 
 BASE = "base"  # The state before the first revision

@@ -1,4 +1,4 @@
-"""Read the two sides of a comparison from files, directories or git revisions.
+"""Read schema files from disk and from git: both sides of a comparison, or the side before a change.
 
 ===========================  ==============================================================================
 ``file.yaml``                one file
@@ -16,23 +16,27 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
+from glob import escape
 from pathlib import Path, PurePosixPath
 
 from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.git_read import Blob, GitReader
-from consdb_actions.adapters.schema_resources import Beside, beside_path
+from consdb_actions.adapters.schema_fields import Beside, beside_path
 from consdb_actions.adapters.schema_yaml import (
+    CONSDB_FOLDERS,
     SDM_FOLDERS,
     ReadSchema,
     list_schema_files,
     read_yaml,
 )
 from consdb_actions.adapters.yaml_tree import MAX_BYTES
-from consdb_actions.errors import InputError
+from consdb_actions.catalog import Snapshot
+from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
+from consdb_actions.schema.model import Schema
 
 DEFAULT_SCHEMAS = ("cdb_*", "efd_*")  # Patterns of ConsDB's schema files in a directory
 
@@ -207,3 +211,154 @@ class CommitTree:
             name: RawFile(name, f"{self._label}:{blob.path}", contents[name], self.beside(blob.path))
             for name, blob in sorted(found.items())
         }
+
+
+_OPTION = "--sdm-schemas-base"
+
+Reader = Callable[[str], RawFile | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaBase:
+    """The schema files before a change."""
+
+    label: str = ""  # Name in reports, such as ``merge base 1a2b3c4 with origin/main``; empty without a base
+    problem: str = ""  # Why there is no base; empty where there is one
+    remedy: str = ""
+    _readers: tuple[Reader, ...] = field(default=(), repr=False)
+
+    def read(self, name: str) -> RawFile | None:
+        """Return a schema's file; None where it or the whole base is missing."""
+        return next((found for reader in self._readers if (found := reader(name)) is not None), None)
+
+
+def resolve_base(schemas: Path, given: str | None, *, consdb: Path | None = None) -> SchemaBase:
+    """Find the schema files before a change.
+
+    `given` is a directory, or a revision (``REV`` or ``REV:path``) of the checkout; the default is the merge
+    base of HEAD and the default branch, or a base that tells in ``problem`` why it has no files. `consdb` is
+    a tree with the schemas that sdm_schemas lacks, compared with its own merge base.
+    """
+    if not schemas.is_dir():
+        remedy = "Give a checkout of sdm_schemas, or a folder with the YAML files."
+        raise InputError("there is no such directory", place=str(schemas), remedy=remedy)
+    behind = () if consdb is None else (_of_consdb(consdb),)
+    if given is not None:
+        if given and Path(given).is_dir():
+            return SchemaBase(given, _readers=(_folder(Path(given)), *behind))
+        label, reader = _of_revision(schemas, given)
+        return SchemaBase(label, _readers=(reader, *behind))
+    try:
+        label, reader = _of_merge_base(schemas)
+    except ConsdbActionsError as error:
+        return SchemaBase(problem=error.cause, remedy=error.remedy)
+    return SchemaBase(label, _readers=(reader, *behind))
+
+
+def _of_revision(schemas: Path, given: str) -> tuple[str, Reader]:
+    git = GitReader(schemas)
+    revision, colon, inside = given.partition(":")
+    neither = f'"{given}" is neither a directory nor a revision'
+    if not git.is_repository():
+        cause = f"{neither}: {schemas} is not in a git checkout"
+        raise InputError(cause, place=_OPTION, remedy="Give a directory that exists.")
+    try:
+        if not revision.strip() or not revision.isprintable():
+            raise InputError("this is not a valid revision", remedy="Check its spelling.")
+        commit = git.commit(revision)
+    except InputError as error:
+        cause = f"{neither} of the checkout of {schemas} ({error.cause})"
+        raise InputError(cause, place=_OPTION, remedy=error.remedy) from None
+    label = given[:12] if commit.startswith(given) else f"{given} ({commit[:7]})"
+    return label, _reader_at(schemas, git, commit, inside if colon else git.prefix())
+
+
+def _of_merge_base(directory: Path, *, consdb: bool = False) -> tuple[str, Reader]:
+    git = GitReader(directory)
+    if not git.is_repository():
+        # Without the path: a report is the same wherever it is made.
+        cause = "the schema files are not in a git checkout"
+        raise InputError(cause, remedy=f"Give the files before the change: {_OPTION} DIR.")
+    commit, label = git.fork_point()
+    return label, _reader_at(directory, git, commit, git.prefix(), consdb=consdb)
+
+
+def _of_consdb(consdb: Path) -> Reader:
+    """Read schemas of a consdb tree; without git, it is taken as unchanged."""
+
+    @cache
+    def reader() -> Reader:
+        try:
+            return _of_merge_base(consdb, consdb=True)[1]
+        except ConsdbActionsError:
+            return _folder(consdb, consdb=True)
+
+    return lambda name: reader()(name)
+
+
+def _folder(directory: Path, *, consdb: bool = False) -> Reader:
+    def read(name: str) -> RawFile | None:
+        path = list_schema_files(directory, consdb=consdb, globs=[escape(name)]).get(name)
+        return None if path is None else RawFile.on_disk(name, path)
+
+    return read
+
+
+def _reader_at(directory: Path, git: GitReader, commit: str, root: str, *, consdb: bool = False) -> Reader:
+    """Read schemas of a commit; ``root`` is where the tree starts, or one of its folders."""
+    root, folders = posixpath.normpath(root), CONSDB_FOLDERS if consdb else SDM_FOLDERS
+    # Older commits have another layout below the same root.
+    above = [root.removesuffix(folder) for folder in folders if f"/{root}".endswith(f"/{folder}")]
+    roots = [*(posixpath.normpath(path) for path in above), root]
+
+    def find(tree: CommitTree, *globs: str) -> dict[str, Blob]:
+        found: dict[str, Blob] = {}
+        for path in roots:
+            found.update(tree.find(path, globs, folders))
+        return found
+
+    tree, head = (CommitTree(git, sha, sha[:12]) for sha in (commit, git.commit("HEAD")))
+    ours = find(tree, *DEFAULT_SCHEMAS)
+    untracked = not ours and list_schema_files(directory, consdb=consdb)
+    if untracked and not find(head, *DEFAULT_SCHEMAS):
+        cause = f'git has no schema files in "{root}", neither at {commit[:7]} nor at HEAD'
+        raise InputError(cause, remedy=f"Give a directory with the files before the change: {_OPTION} DIR.")
+
+    @cache
+    def files() -> dict[str, RawFile]:
+        return tree.read(ours)
+
+    def read(name: str) -> RawFile | None:
+        return files().get(name) or tree.read(find(tree, escape(name))).get(name)
+
+    return read
+
+
+def described_before(before: Snapshot, after: Snapshot, path: Path) -> Schema | None:
+    """Find the newest version in git that the database agrees with.
+
+    Its ids, units and descriptions are evidence for renames, so it is searched only where a column is dropped
+    and another added. None outside of a git checkout.
+    """
+    then, now = before.tables, after.tables
+    gone = {(t, c) for t in then for c in then[t].columns} - {(t, c) for t in now for c in now[t].columns}
+    come = {(t, c) for t in now for c in now[t].columns} - {(t, c) for t in then for c in then[t].columns}
+    if not gone or not come:
+        return None
+    shape = {name: frozenset(table.columns) - {"pgs_region"} for name, table in then.items()}
+    for text in _versions(path.resolve()):
+        try:
+            schema = read_yaml(text, source=str(path)).schema
+        except ConsdbActionsError:
+            continue
+        tables = {t.name: frozenset(c.name for c in t.columns) for t in schema.tables}
+        if all(tables.get(name) == columns for name, columns in shape.items()):
+            return schema
+    return None
+
+
+def _versions(path: Path) -> Iterator[bytes]:
+    try:
+        yield from GitReader(path.parent).versions(path.name)
+    except ExternalError:  # git is missing or too slow: only evidence is lost
+        return

@@ -18,12 +18,12 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from consdb_actions.adapters.problems import raised_in, said
-from consdb_actions.adapters.schema_base import SchemaBase
+from consdb_actions.adapters.schema_sources import SchemaBase
 from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
 from consdb_actions.adapters.shell import TerminationSignal
+from consdb_actions.adapters.yaml_tree import raised_in, said
 from consdb_actions.errors import InputError
-from consdb_actions.schema.digest import Digest, digest_schema
+from consdb_actions.schema.delta import Digest, digest_schema
 
 _PGSPHERE = "lsst.consdb.cdb_pgsphere"
 

@@ -1,14 +1,88 @@
-"""Read YAML into a tree of nodes with line numbers."""
+"""Read YAML into a tree of nodes with line numbers, and report all problems of a file."""
 
 from __future__ import annotations
 
 import datetime
+import difflib
+import traceback
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from consdb_actions.adapters.problems import FileError, Problem, shorten
+from consdb_actions.errors import InputError
+
+MAX_SHOWN = 20  # Maximum number of shown problems of a file; further ones are counted
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """A problem in a file."""
+
+    line: int  # from 1; 0 if unknown
+    column: int  # from 1; 0 if unknown
+    cause: str  # a sentence without full stop
+    remedy: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return ``line 3, column 5``; empty if unknown."""
+        if not self.line:
+            return ""
+        return f"line {self.line}, column {self.column}" if self.column else f"line {self.line}"
+
+
+class FileError(InputError):
+    """An unusable file with all its problems, shown in file order."""
+
+    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+        self.source = source
+        self.problems: Sequence[Problem] = tuple(sorted(set(problems)))
+        if len(self.problems) == 1:
+            only = self.problems[0]
+            place = ":".join([source, *(str(number) for number in (only.line, only.column) if number)])
+            super().__init__(only.cause, place=place, remedy=only.remedy)
+            return
+        lines = []
+        for problem in self.problems[:MAX_SHOWN]:
+            lines.append(f"  {problem.place or 'file'}: {problem.cause}")
+            if problem.remedy:
+                lines.append(f"      {problem.remedy}")
+        hidden = len(self.problems) - MAX_SHOWN
+        if hidden > 0:
+            lines.append(f"  and {hidden} more")
+        super().__init__("\n".join([f"{len(self.problems)} problems", *lines]), place=source)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the most similar known word; empty for none."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f'Did you mean "{near[0]}"?' if near else ""
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Return a value in double quotes on one line, cut if long."""
+    text = " ".join(str(value).split())
+    return f'"{text[: limit - 1]}…"' if len(text) > limit else f'"{text}"'
+
+
+def said(error: BaseException) -> str:
+    """Return an error as text, with its type if needed."""
+    words = str(error).strip()
+    return words if isinstance(error, SyntaxError | UserWarning) else f"{type(error).__name__}: {words}"
+
+
+def raised_in(error: BaseException, folder: Path) -> str:
+    """Return where in a folder an error was raised; else the folder."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}" if error.lineno else error.filename
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).parent == folder:
+            return f"{frame.filename}:{frame.lineno}"
+    return str(folder)
+
 
 MAX_BYTES = 8 * 1024 * 1024  # Largest file that is read
 
@@ -89,6 +163,19 @@ class YamlNode:
     weight: int = _NODE_WEIGHT  # Size of the value in characters with its aliases expanded
     merged: Pairs | None = None
     """All pairs of a mapping with merge keys, also repeated ones, as PyYAML flattened them."""
+
+    def get(self, key: str) -> YamlNode | None:
+        """Return a value of a mapping; None where there is none."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def text_of(self, key: str) -> str:
+        """Return a text of a mapping; empty where there is none."""
+        found = self.get(key)
+        return found.text if found is not None and isinstance(found.value, str) else ""
+
+    def problem(self, cause: str, remedy: str) -> Problem:
+        """Return a problem at the node's position."""
+        return Problem(self.line, self.column, cause, remedy)
 
 
 @dataclass(slots=True)
@@ -205,7 +292,7 @@ class _Builder:
             else:
                 cause = "the file holds more values than any schema has"
                 remedy = "Check whether it is a schema file."
-            raise _RefusedError(Problem(node.line, node.column, cause, remedy))
+            raise _RefusedError(node.problem(cause, remedy))
 
     def _alias(self, anchor: str | None, line: int, column: int) -> None:
         if anchor in self._opened:
@@ -266,11 +353,11 @@ class _Builder:
                 pairs.append((yaml.ScalarNode(_PREFIX + "merge", key.text), self._sources(value)))
             elif isinstance(key.value, (list, dict)):
                 cause = "a mapping's key is itself a list or a mapping"
-                self.problems.append(Problem(key.line, key.column, cause, "Use plain words as keys."))
+                self.problems.append(key.problem(cause, "Use plain words as keys."))
             elif key.text in own:
                 first = node.keys[key.text][0]
                 cause = f"the key {shorten(key.text)} is defined twice in one mapping, first on line {first}"
-                self.problems.append(Problem(key.line, key.column, cause, "Remove or rename one of the two."))
+                self.problems.append(key.problem(cause, "Remove or rename one of the two."))
             else:
                 own[key.text] = value
                 node.keys[key.text] = (key.line, key.column)
@@ -301,6 +388,6 @@ class _Builder:
                 found.append(yaml.MappingNode(_PREFIX + "map", source.merged or pairs))
             else:
                 cause = 'a merge key "<<" needs a mapping or a list of mappings'
-                self.problems.append(Problem(source.line, source.column, cause, "Refer to a mapping there."))
+                self.problems.append(source.problem(cause, "Refer to a mapping there."))
         one = len(found) == 1 and not isinstance(value.value, list)
         return found[0] if one else yaml.SequenceNode(_PREFIX + "seq", found)

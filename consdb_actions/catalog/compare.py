@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consdb_actions.catalog.expressions import same_sql
 from consdb_actions.catalog.snapshot import (
     CatalogColumn,
     CatalogConstraint,
@@ -16,6 +15,7 @@ from consdb_actions.catalog.snapshot import (
     Grant,
     Sequence,
     Snapshot,
+    same_sql,
 )
 from consdb_actions.schema.model import primary_key_name
 

@@ -428,7 +428,7 @@ class _Doctor:
         )
 
     def _read_policy(self, policy: list[Policy]) -> str:
-        from consdb_actions.adapters.config_file import parse_config
+        from consdb_actions.adapters.typed_files import parse_config
 
         text = self._file(self.schemas, CONFIG_PATH)
         if not text:

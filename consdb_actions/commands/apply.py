@@ -31,12 +31,12 @@ from consdb_actions.process.apply_facts import ACCEPTABLE
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from consdb_actions.adapters.apply_run import Timeouts
+    from consdb_actions.adapters.apply import Timeouts
     from consdb_actions.adapters.postgres import ScratchServer
     from consdb_actions.adapters.revision_path import RevisionRange
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
-    from consdb_actions.lint.state import Name
+    from consdb_actions.lint.sql import Name
     from consdb_actions.process.apply_checks import ExpectedCatalogs
     from consdb_actions.process.apply_facts import (
         ApplyCheck,
@@ -85,8 +85,7 @@ class PreparedApply:
 
 def make_plan(request: ApplyRequest, progress: Progress) -> PreparedApply:
     """Read facts and make all checks, without changing anything."""
-    from consdb_actions.adapters.apply_facts import read_facts, read_locks
-    from consdb_actions.adapters.apply_run import read_checkout
+    from consdb_actions.adapters.apply import read_checkout, read_facts, read_locks
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import read_change
     from consdb_actions.process.apply_checks import check_before
@@ -220,7 +219,7 @@ def _replay(
     progress: Progress,
 ) -> tuple[list[ApplyCheck], dict[str, ExpectedCatalogs]]:
     """Compare with a replay of the history, or note why that is not possible."""
-    from consdb_actions.adapters.apply_run import expected_catalogs
+    from consdb_actions.adapters.apply import expected_catalogs
     from consdb_actions.process.apply_checks import check_drift
     from consdb_actions.process.apply_facts import ApplyCheck
 
@@ -254,7 +253,7 @@ def _replay(
 
 
 def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.URL, Site | None]:
-    from consdb_actions.adapters.apply_facts import address
+    from consdb_actions.adapters.apply import address
 
     text = given or (site.url if site else "") or os.environ.get("CONSDB_URL", "")
     if not text:
@@ -368,8 +367,7 @@ def _apply(
     result: SectionResult,
     say: Callable[[str], None],
 ) -> SectionResult:
-    from consdb_actions.adapters.apply_facts import connected, read_section
-    from consdb_actions.adapters.apply_run import run_alembic
+    from consdb_actions.adapters.apply import connected, read_section, run_alembic
     from consdb_actions.process.apply_checks import check_result
     from consdb_actions.process.apply_facts import SectionResult
 
@@ -414,7 +412,7 @@ def _ended(
     error: BaseException,
 ) -> ApplyOutcome:
     """Read the state of the database after an error or a signal."""
-    from consdb_actions.adapters.apply_facts import connected, read_section
+    from consdb_actions.adapters.apply import connected, read_section
     from consdb_actions.adapters.shell import TerminationSignal
     from consdb_actions.catalog import compare
 
@@ -564,11 +562,11 @@ def command(
     Exit code 5 means that the database was changed, but the run did not end as planned. Its last lines say
     how to roll back.
     """
-    from consdb_actions.adapters.apply_run import Timeouts
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.apply import Timeouts
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.report.runbook import evidence as as_evidence
     from consdb_actions.report.runbook import render_comment, render_plan, render_result, where
 

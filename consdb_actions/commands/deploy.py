@@ -187,7 +187,7 @@ def drift_command(
     that is in use. Days are counted from the history; in a folder without one, or in a shallow clone, they
     are left out.
     """
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.commands.deployment import look, newest_release
     from consdb_actions.report.deploy import render_drift_markdown, render_drift_text
 
@@ -216,8 +216,8 @@ def drift_command(
 
 
 def _deploy(options: dict[str, Any], *, write: bool) -> int:
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.registry import Registry
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.commands.deployment import Deployer, plan_locally, release_tags, values_source
     from consdb_actions.deploy.plan import check_request
 

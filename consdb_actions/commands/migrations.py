@@ -340,7 +340,7 @@ def plan_command(
     On a runner the outputs are changed, and sections: a JSON list, to be used as
     matrix: {section: ${{ fromJSON(needs.plan.outputs.sections) }}}.
     """
-    from consdb_actions.adapters.schema_base import resolve_base
+    from consdb_actions.adapters.schema_sources import resolve_base
     from consdb_actions.adapters.tree import changed_sections, read_tree
     from consdb_actions.report.markdown import bullets, code, prose
 
@@ -489,11 +489,11 @@ def generate_command(
         )
     with early_server(consdb, wanted=database_url is None and sdm_schemas.is_dir()) as prestarted:
         from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
-        from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.files import check_targets
         from consdb_actions.adapters.result_directory import REPORT
-        from consdb_actions.adapters.schema_base import resolve_base
+        from consdb_actions.adapters.schema_sources import resolve_base
         from consdb_actions.adapters.tree import read_tree
+        from consdb_actions.adapters.typed_files import load_config
         from consdb_actions.report.generation import headline, render_markdown, render_text
 
         handed = result / REPORT if result is not None else None
@@ -646,15 +646,14 @@ def check_command(
         from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
         from consdb_actions.adapters.autogenerate.run import base_notes, read_base, replay_histories
         from consdb_actions.adapters.autogenerate.site import look_at
-        from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.felis import validate
         from consdb_actions.adapters.files import check_targets, write_all
         from consdb_actions.adapters.pool import processors, run_in_pool
         from consdb_actions.adapters.postgres import scratch_server
-        from consdb_actions.adapters.schema_base import resolve_base
-        from consdb_actions.adapters.schema_sources import RawFile
+        from consdb_actions.adapters.schema_sources import RawFile, resolve_base
         from consdb_actions.adapters.schema_yaml import find_schema_file
         from consdb_actions.adapters.tree import read_tree
+        from consdb_actions.adapters.typed_files import load_config
         from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
         from consdb_actions.migration.outcome import RunOutcome
         from consdb_actions.migration.rename import check_used

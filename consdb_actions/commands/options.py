@@ -80,7 +80,7 @@ def _sections(context: click.Context) -> list[str]:
 
 
 def _config(context: click.Context) -> Config:
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.typed_files import load_config
 
     return load_config(context.params.get("config"))
 
@@ -266,8 +266,8 @@ event_options = together(
 
 def checked_config(path: Path | None) -> Config:
     """Read the configuration; refuse a severity of a rule that neither preview nor lint has."""
-    from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.problems import did_you_mean
+    from consdb_actions.adapters.typed_files import load_config
+    from consdb_actions.adapters.yaml_tree import did_you_mean
     from consdb_actions.schema.findings import RULES
 
     config = load_config(path)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from consdb_actions.adapters.efd_config import config_of, stale_findings
-from consdb_actions.adapters.felis_types import unknown_ucds, unknown_units
 from consdb_actions.adapters.runner import Level, Runner
-from consdb_actions.adapters.schema_resources import uses_resources
+from consdb_actions.adapters.schema_fields import unknown_ucds, unknown_units, uses_resources
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, RawFile, Side, read_sides
 from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.commands.options import (
@@ -30,9 +29,8 @@ from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
 from consdb_actions.report.preview import Preview, render_markdown, render_text
-from consdb_actions.schema.findings import SchemaFinding, ViewOf
+from consdb_actions.schema.findings import DataSource, SchemaFinding, ViewOf
 from consdb_actions.schema.model import Schema
-from consdb_actions.schema.sources import DataSource
 
 if TYPE_CHECKING:
     from consdb_actions.migration.matching.declarations import Declaration

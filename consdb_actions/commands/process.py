@@ -189,9 +189,9 @@ class BoardOptions:
 
 def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
     """Read all facts through the API, or what runs where from a clone."""
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.github.process import ProcessReader
     from consdb_actions.adapters.github.pull_requests import open_pulls
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.commands.pull_requests import configuration
     from consdb_actions.process.board import UnreadablePull, make_board
 
@@ -222,8 +222,7 @@ def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
 
 def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     """Read facts of ``process status --dump-facts`` and a clone, without network access."""
-    from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.typed_files import load_facts
+    from consdb_actions.adapters.typed_files import load_config, load_facts
     from consdb_actions.process.board import (
         Environments,
         Releases,
@@ -425,10 +424,10 @@ def efd_sync_command(
     Nothing is removed, and no branch is ever forced: if a copied schema was edited on the branch, the run
     stops and shows the difference. Exit code 0 if the pull request exists, or if nothing differs.
     """
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.github.contents import read_config
     from consdb_actions.adapters.github.process import EfdReader
     from consdb_actions.adapters.github.proposals import Proposals
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.process.facts import branch_of
     from consdb_actions.proposal import Proposal, ProposalOutcome
     from consdb_actions.report.publication import copy_body, copy_message, copy_title

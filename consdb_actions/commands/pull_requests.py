@@ -13,7 +13,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import click
 
-from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.files import check_targets, read_json, write_all
 from consdb_actions.adapters.github import EventTarget, GitHub, GitHubError
 from consdb_actions.adapters.github.client import RateLimitError, expected_form
@@ -24,7 +23,7 @@ from consdb_actions.adapters.github.pull_requests import (
     pulls_of_group,
 )
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.typed_files import load_facts
+from consdb_actions.adapters.typed_files import load_config, load_facts
 from consdb_actions.approval.evaluate import fit
 from consdb_actions.approval.facts import Account, PullFacts
 from consdb_actions.approval.plan import PullPlan

@@ -247,15 +247,15 @@ def tag_command(
 
 
 def _settings(reader: ReleaseReader, config: Path | None) -> Config:
-    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.typed_files import load_config
 
     return reader.config() if config is None else load_config(config)
 
 
 def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:
     """Read the tags of a clone, and its configuration at HEAD."""
-    from consdb_actions.adapters.config_file import load_config, parse_config
     from consdb_actions.adapters.git_read import GitReader
+    from consdb_actions.adapters.typed_files import load_config, parse_config
     from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
 
     reader = GitReader(git_dir)

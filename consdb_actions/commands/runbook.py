@@ -88,7 +88,7 @@ def chosen_changes(
 
     A given `release` must contain their revisions.
     """
-    from consdb_actions.adapters.apply_run import environment_errors
+    from consdb_actions.adapters.apply import environment_errors
     from consdb_actions.adapters.pool import processors, run_in_pool
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import parse_range, read_change, resolve
@@ -223,9 +223,9 @@ def runbook_command(
     two local servers. Exit code 1 if there are warnings.
     """
     with early_server(consdb) as prestarted:
-        from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.files import check_targets, write_all
         from consdb_actions.adapters.tree import read_tree
+        from consdb_actions.adapters.typed_files import load_config
         from consdb_actions.process.runbook import make_runbook
         from consdb_actions.report.runbook import render_runbook_markdown, render_runbook_text
 
@@ -321,10 +321,10 @@ def rehearse_command(
     replication must be without errors. Exit code 1 if the runbook does not work. Both servers are removed at
     the end.
     """
-    from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.files import check_targets, read_text, write_all
     from consdb_actions.adapters.rehearsal import rehearse
     from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.adapters.typed_files import load_config
     from consdb_actions.process.runbook import make_runbook
     from consdb_actions.process.runbook_steps import read_runbook, unrestored_in
     from consdb_actions.report.runbook import (

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from consdb_actions.catalog import Difference, compare
-from consdb_actions.catalog.expressions import same_rows
+from consdb_actions.catalog.snapshot import same_rows
+from consdb_actions.lint.checks import EXCLUSIVE, SIZE, at, both, short, start_and_end, types
 from consdb_actions.lint.finding import Hit, listed
-from consdb_actions.lint.running import EXCLUSIVE, SIZE, at, both, short, start_and_end, types
-from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
-from consdb_actions.lint.sql import RowWrite
-from consdb_actions.lint.state import Grants, LintColumn, LintRelation, Name
+from consdb_actions.lint.script import (
+    DirectionRun,
+    Grants,
+    LintColumn,
+    LintRelation,
+    LintStep,
+    RevisionScript,
+)
+from consdb_actions.lint.sql import Name, RowWrite
 
 
 def breaks_readers(script: RevisionScript) -> Iterator[Hit]:

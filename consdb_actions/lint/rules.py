@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Literal, cast
 
+from consdb_actions.lint.checks import LOCKS, RUNNING
 from consdb_actions.lint.finding import (
     Acknowledgement,
     Hit,
@@ -14,9 +15,7 @@ from consdb_actions.lint.finding import (
     acknowledgements,
     merged,
 )
-from consdb_actions.lint.locks import LOCKS
 from consdb_actions.lint.readers import LOSSES, READERS
-from consdb_actions.lint.running import RUNNING
 from consdb_actions.lint.script import RevisionScript
 from consdb_actions.schema.model import MAX_BYTES
 

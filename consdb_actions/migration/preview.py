@@ -9,21 +9,31 @@ from typing import TYPE_CHECKING, ClassVar
 from consdb_actions.forms import Public
 from consdb_actions.migration.duplicates import ColumnRelation, duplicate_findings, related_columns
 from consdb_actions.migration.matching.decisions import Decisions
-from consdb_actions.schema.delta import SchemaDelta, compare, compare_columns
-from consdb_actions.schema.descriptions import DifferenceText, describe, describe_rename
-from consdb_actions.schema.digest import Digest, digest_delta
+from consdb_actions.schema.delta import (
+    DifferenceText,
+    Digest,
+    SchemaDelta,
+    compare,
+    compare_columns,
+    describe,
+    describe_rename,
+    digest_delta,
+)
 from consdb_actions.schema.findings import (
     RULES,
+    DataSource,
     SchemaFinding,
     Severity,
+    TableSource,
     ViewOf,
     check_foreign_keys,
+    check_sources,
     check_views,
     review,
+    table_sources,
     with_severities,
 )
 from consdb_actions.schema.model import Schema
-from consdb_actions.schema.sources import DataSource, TableSource, check_sources, table_sources
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
 
 if TYPE_CHECKING:

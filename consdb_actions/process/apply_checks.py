@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from consdb_actions import catalog
 from consdb_actions.catalog import CatalogRelation, Difference, Snapshot, compare
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.apply_facts import (
     ACCEPTABLE,

@@ -14,7 +14,7 @@ from alembic.operations import ops
 from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import CheckFailed, DatabaseChanged
 from consdb_actions.forms import Public
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.migration.descriptions import subject
 from consdb_actions.migration.rewrite.statements import (
     Phase,

@@ -13,7 +13,7 @@ from consdb_actions.forms import Form, hidden, read_hidden
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import Checklist
-from consdb_actions.schema.sources import TableSource
+from consdb_actions.schema.findings import TableSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_migrate import cancel_steps, migrate_steps, writers_of

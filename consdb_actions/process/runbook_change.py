@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from consdb_actions.forms import Public
 from consdb_actions.lint.readers import losses
-from consdb_actions.lint.script import DirectionRun, LintStep
-from consdb_actions.lint.state import LintColumn, LintRelation, LintState, Name
+from consdb_actions.lint.script import DirectionRun, LintColumn, LintRelation, LintState, LintStep
+from consdb_actions.lint.sql import Name
 
 Kind = Literal["added", "dropped", "renamed", "retyped", "tightened", "loosened"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import ColumnChange, Pair, SectionChange
 from consdb_actions.process.runbook_stand import (

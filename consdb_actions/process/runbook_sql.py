@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.migration.rewrite.statements import literal, qualified, quote
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Replication

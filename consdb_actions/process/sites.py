@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, Id, Line, WrongValueError, unique
-from consdb_actions.schema.sources import DataSource, source_of_table
+from consdb_actions.schema.findings import DataSource, source_of_table
 
 # Purpose of a database; development is at the replica.
 Part = Annotated[Literal["test", "publisher", "replica", "development"], Form("What a database is for.")]

@@ -24,7 +24,7 @@ from consdb_actions.report.markdown import (
     table,
     unpainted,
 )
-from consdb_actions.schema.descriptions import Code, DifferenceText, Quote
+from consdb_actions.schema.delta import Code, DifferenceText, Quote
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.version import Status, VersionVerdict
 

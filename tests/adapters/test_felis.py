@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from sqlalchemy import CheckConstraint, MetaData, create_engine, inspect
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
-from consdb_actions.adapters import felis_types
-from consdb_actions.adapters.felis import load_schema, parse_schema, validate
+from consdb_actions.adapters import schema_fields
+from consdb_actions.adapters.felis import validate
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.problems import FileError
-from consdb_actions.adapters.schema_yaml import ReadSchema
+from consdb_actions.adapters.schema_yaml import ReadSchema, read_file, read_yaml
+from consdb_actions.adapters.yaml_tree import FileError
 from consdb_actions.schema.model import Schema
 from tests.adapters.test_schema_yaml import BASE, OLD, column
 from tests.support.schemas import SMALL, schemas
@@ -36,7 +36,7 @@ def ddl(metadata: MetaData) -> list[str]:
 def test_the_metadata_is_that_of_felis_itself(tmp_path: Path) -> None:
     path = tmp_path / "cdb_demo.yaml"
     path.write_text(SMALL, encoding="utf-8")
-    loaded = load_schema(path, expect_name="cdb_demo")
+    loaded = validate(read_file(path, expect_name="cdb_demo"))
     by_felis: datamodel.Schema[Any] = datamodel.Schema.model_validate(
         yaml.safe_load(SMALL), context={"id_generation": True}
     )
@@ -69,7 +69,7 @@ def test_the_metadata_is_that_of_felis_itself(tmp_path: Path) -> None:
 )
 def test_what_felis_objects_to_has_a_line(text: str, line: int, words: str) -> None:
     with pytest.raises(FileError) as caught:
-        parse_schema(text, source="f.yaml")
+        validate(read_yaml(text, source="f.yaml"))
     (problem,) = caught.value.problems
     assert words in problem.cause
     assert problem.line == line
@@ -80,12 +80,12 @@ def test_all_of_felis_objections_come_at_once() -> None:
     text = column(datatype="int", **{"ivoa:unit": "furlongz"})
     text += "  - {name: c, datatype: int, ivoa:ucd: nope}\n"
     with pytest.raises(FileError) as caught:
-        parse_schema(text, source="f.yaml")
+        validate(read_yaml(text, source="f.yaml"))
     assert [problem.line for problem in caught.value.problems] == [9, 10]
 
 
 def test_old_files_keep_their_repeated_names() -> None:
-    loaded = parse_schema(OLD, source="x")
+    loaded = validate(read_yaml(OLD, source="x"))
     keys = [key.name for table in loaded.metadata().sorted_tables for key in table.foreign_key_constraints]
     assert keys == ["fk_obs_id", "fk_obs_id"]
     assert loaded.notes
@@ -105,7 +105,7 @@ ODD = (
 
 
 def test_m13_text_with_colons_and_percents_reaches_the_database(server: ScratchServer) -> None:
-    metadata = parse_schema(ODD, source="x").metadata()
+    metadata = validate(read_yaml(ODD, source="x")).metadata()
     engine = create_engine(server.create_database("felis"))
     try:
         with engine.begin() as connection:
@@ -126,7 +126,7 @@ def test_m13_text_with_colons_and_percents_reaches_the_database(server: ScratchS
 
 
 def test_checks_have_no_parameters() -> None:
-    (table,) = parse_schema(ODD, source="x").metadata().sorted_tables
+    (table,) = validate(read_yaml(ODD, source="x")).metadata().sorted_tables
     (check,) = (item for item in table.constraints if isinstance(item, CheckConstraint))
     assert check.sqltext.compile().params == {}
 
@@ -158,7 +158,7 @@ KINDS: dict[str, type[BaseModel]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_keys_are_those_of_the_installed_felis(kind: str) -> None:
-    ours = felis_types.KEYS[kind]
+    ours = schema_fields.KEYS[kind]
     for name, field in KINDS[kind].model_fields.items():
         assert ours.get(name) == (field.alias or name)
     theirs = {field.alias or name for name, field in KINDS[kind].model_fields.items()}
@@ -168,9 +168,9 @@ def test_the_keys_are_those_of_the_installed_felis(kind: str) -> None:
 def test_the_types_are_those_of_the_installed_felis() -> None:
     from felis.types import FelisType
 
-    assert set(felis_types.DATATYPES) == {str(kind) for kind in datamodel.DataType}
-    kinds = {name: FelisType.felis_type(name) for name in felis_types.DATATYPES}
-    assert {name for name, kind in kinds.items() if kind.is_sized} == felis_types.SIZED
+    assert set(schema_fields.DATATYPES) == {str(kind) for kind in datamodel.DataType}
+    kinds = {name: FelisType.felis_type(name) for name in schema_fields.DATATYPES}
+    assert {name for name, kind in kinds.items() if kind.is_sized} == schema_fields.SIZED
     assert {
         name for name, kind in kinds.items() if kind.is_numeric
-    } == felis_types.INTEGERS | felis_types.REALS
+    } == schema_fields.INTEGERS | schema_fields.REALS

@@ -6,8 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.adapters import yaml_tree
-from consdb_actions.adapters.problems import MAX_SHOWN, FileError, Problem
-from consdb_actions.adapters.yaml_tree import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, YamlNode, read_tree
+from consdb_actions.adapters.yaml_tree import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_PROBLEMS,
+    MAX_SHOWN,
+    FileError,
+    Problem,
+    YamlNode,
+    read_tree,
+)
 
 
 def problem(data: str | bytes) -> Problem:

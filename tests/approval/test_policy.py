@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.adapters.typed_files import parse_config
 from consdb_actions.approval.facts import DEFAULT_POLICY, Concern, Designate
 from consdb_actions.errors import InputError
 from tests.support.configuration import section

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from consdb_actions.adapters import apply_run
-from consdb_actions.adapters.apply_run import Timeouts, run_alembic
+from consdb_actions.adapters import apply
+from consdb_actions.adapters.apply import Timeouts, run_alembic
 from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.cli import main
 from consdb_actions.errors import ExternalError
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.process.apply_facts import ApplyOutcome, TableLock
 from tests.support.reports import checked
 from tests.support.repository import Repository
@@ -394,7 +394,7 @@ def test_where_the_history_cannot_be_replayed_the_statements_are_looked_at(
     def refuse(*_: object) -> None:
         raise ExternalError("there is no room for a database")
 
-    monkeypatch.setattr(apply_run, "expected_catalogs", refuse)
+    monkeypatch.setattr(apply, "expected_catalogs", refuse)
     report = bench().report("--dry-run")
     (check,) = [c for c in report["checks"] if c["id"] == "drift"]
     assert (check["state"], report["result"]) == ("warning", "planned")

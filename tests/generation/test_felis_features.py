@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from felis.db._variants import _process_variant_override
 
-from consdb_actions.adapters.felis_types import NUMBERS, POSTGRES_TYPES, drops_time_zone, type_remedy
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.problems import FileError
+from consdb_actions.adapters.schema_fields import NUMBERS, POSTGRES_TYPES, drops_time_zone, type_remedy
+from consdb_actions.adapters.yaml_tree import FileError
 from consdb_actions.catalog import compare
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import SectionOutcome

@@ -7,8 +7,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.schema import CreateSchema
 
 from consdb_actions.adapters.felis import validate
-from consdb_actions.adapters.felis_types import SIZED
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.schema_fields import SIZED
 from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.migration.preview import preview_schema
 from consdb_actions.migration.yaml_facts import postgres_type, table_facts

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 
 from consdb_actions.catalog import CatalogConstraint, CatalogRelation, Snapshot
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement
 from consdb_actions.process.apply_facts import (
     TableLock,

@@ -24,7 +24,7 @@ from consdb_actions.process.facts import (
 from consdb_actions.process.plan import CONTEXT, ProcessReport, make_plan, progress_of, requests_of
 from consdb_actions.process.sites import Checklist
 from consdb_actions.report.process import ANSWERS, render_comment, render_text
-from consdb_actions.schema.sources import DataSource, TableSource
+from consdb_actions.schema.findings import DataSource, TableSource
 from tests.support.configuration import through_json
 from tests.support.goldens import Golden
 from tests.support.process_facts import STAGES, at, facts_at, person, policy, push, remembered, say

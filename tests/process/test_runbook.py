@@ -13,11 +13,12 @@ from typing import Any
 import click
 import pytest
 
-from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.adapters.typed_files import parse_config
 from consdb_actions.cli import cli
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.lint.state import LintRelation, LintState, Name
+from consdb_actions.lint.script import LintRelation, LintState
+from consdb_actions.lint.sql import Name
 from consdb_actions.process.facts import branch_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.lint.state import Name
+from consdb_actions.lint.sql import Name
 from consdb_actions.process.runbook_change import Effects, Needs, effects_of, needs_of
 from tests.support.lint import make_script
 

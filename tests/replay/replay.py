@@ -28,11 +28,10 @@ from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
 from consdb_actions.adapters.autogenerate.simulation import replay, run_source, simulate
 from consdb_actions.adapters.autogenerate.states import describe, make_replayed
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.adapters.felis import load_schema
+from consdb_actions.adapters.felis import validate
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.rows import read_rows
-from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.adapters.seeding import seed
+from consdb_actions.adapters.rows import read_rows, seed
+from consdb_actions.adapters.schema_yaml import read_file, read_yaml
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.tree import Section, Tree, read_tree
 from consdb_actions.catalog import CatalogConstraint, Difference, Snapshot, compare
@@ -99,7 +98,7 @@ def generate(engine: Engine, section: Section, path: Path, base: Path, answers: 
     """Generate the revision and verify it."""
     request = SectionRequest(
         section,
-        load_schema(path, expect_name=section.schema),
+        validate(read_file(path, expect_name=section.schema)),
         path,
         base=read_yaml(base.read_bytes(), source=str(base), expect_name=section.schema),
         declared=Declarations.of(parse_declaration(a, "option") for a in answers),
@@ -202,7 +201,7 @@ def changed_elements(engine: Engine, section: Section, path: Path, base: Path) -
     with engine.server.database("described"), simulate(engine.server, "described", section) as simulation:
         found = describe(
             simulation,
-            load_schema(path, expect_name=section.schema),
+            validate(read_file(path, expect_name=section.schema)),
             read_yaml(base.read_bytes(), source=str(base), expect_name=section.schema),
             current,
             config=engine.config,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
-from consdb_actions.adapters.config_file import parse_config
-from consdb_actions.adapters.typed_files import typed
+from consdb_actions.adapters.typed_files import parse_config, typed
 from consdb_actions.forms import as_json
 
 T = TypeVar("T")

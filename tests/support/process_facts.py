@@ -23,7 +23,7 @@ from consdb_actions.process.facts import (
 )
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import DEFAULT_SITES
-from consdb_actions.schema.sources import TableSource
+from consdb_actions.schema.findings import TableSource
 from tests.support.configuration import section
 
 HEAD, OLD, NEWER = "c" * 40, "a" * 40, "e" * 40

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.seeding import SeedResult, seed
+from consdb_actions.adapters.rows import SeedResult, seed
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.data import Rows
 

@@ -13,7 +13,7 @@ import yaml
 from consdb_actions.adapters.autogenerate.checking import check_revision
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
-from consdb_actions.adapters.felis import load_schema
+from consdb_actions.adapters.felis import validate
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Tree, read_tree
@@ -167,7 +167,7 @@ class Workbench:
             outcome = engine.run(
                 SectionRequest(
                     section,
-                    load_schema(path),
+                    validate(read_file(path)),
                     path,
                     base=before,
                     declared=Declarations.of(declared),
@@ -204,5 +204,5 @@ class Workbench:
             text = Path(script.path).read_text(encoding="utf-8")
             assert edit[0] in text, text
             Path(script.path).write_text(text.replace(*edit), encoding="utf-8")
-            found = check_revision(engine, SectionRequest(section, load_schema(path), path), script)
+            found = check_revision(engine, SectionRequest(section, validate(read_file(path)), path), script)
         return {check.name: check for check in found.outcome.checks}

@@ -18,8 +18,8 @@ from consdb_actions.adapters.autogenerate.states import SchemaFileStates
 from consdb_actions.adapters.schema_yaml import Lines
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import CatalogRelation, Grant, Snapshot
-from consdb_actions.catalog.expressions import columns_read
 from consdb_actions.catalog.merge import Conflict, MergedCatalog, Side, merge3
+from consdb_actions.catalog.snapshot import columns_read
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.descriptions import describe, subject

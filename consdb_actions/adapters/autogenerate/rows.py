@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
-from consdb_actions.adapters.rows import count_rows, hash_columns, printed, read_rows
-from consdb_actions.adapters.seeding import seed
+from consdb_actions.adapters.rows import count_rows, hash_columns, printed, read_rows, seed
 from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.migration.data import (
     ColumnFill,

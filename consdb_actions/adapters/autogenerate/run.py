@@ -24,9 +24,8 @@ from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.pool import meanwhile, processors, run_in_pool
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_server import StartingServer
-from consdb_actions.adapters.schema_base import SchemaBase
-from consdb_actions.adapters.schema_resources import uses_resources
-from consdb_actions.adapters.schema_sources import RawFile
+from consdb_actions.adapters.schema_fields import uses_resources
+from consdb_actions.adapters.schema_sources import RawFile, SchemaBase
 from consdb_actions.adapters.schema_yaml import ReadSchema, find_schema_file
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
@@ -34,7 +33,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.migration.rename import check_used
-from consdb_actions.schema.digest import digest_schema
+from consdb_actions.schema.delta import digest_schema
 
 _PREREPLAYED = 16  # Sections replayed while Felis is imported; each takes 8 MB until the end
 

@@ -26,12 +26,12 @@ from consdb_actions.adapters.autogenerate.simulation import (
 )
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import LoadedSchema, validate
-from consdb_actions.adapters.felis_types import drops_time_zone
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.problems import FileError, Problem
-from consdb_actions.adapters.schema_history import described_before
+from consdb_actions.adapters.schema_fields import drops_time_zone
+from consdb_actions.adapters.schema_sources import described_before
 from consdb_actions.adapters.schema_yaml import Lines, ReadSchema
 from consdb_actions.adapters.tree import Section, Shadow
+from consdb_actions.adapters.yaml_tree import FileError, Problem
 from consdb_actions.catalog import Snapshot
 from consdb_actions.catalog.merge import Path as ElementPath
 from consdb_actions.config import Config

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import (
     GitHub,
@@ -31,13 +30,13 @@ from consdb_actions.adapters.github.graphql import (
     history,
 )
 from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.adapters.typed_files import parse_config
 from consdb_actions.approval.facts import UNCHANGED, CommitChange, FileChange
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.forms import matches_path
 from consdb_actions.proposal import blob_sha
-from consdb_actions.schema.delta import compare
-from consdb_actions.schema.digest import digest_delta
+from consdb_actions.schema.delta import compare, digest_delta
 from consdb_actions.schema.model import Schema
 
 MAX_READ = 1_000_000  # Bytes of a file that are read

@@ -49,9 +49,8 @@ from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.publication.source import read_marker
 from consdb_actions.release.versions import last_release, parse_version
-from consdb_actions.schema.findings import ViewOf
+from consdb_actions.schema.findings import ViewOf, check_sources
 from consdb_actions.schema.model import Schema
-from consdb_actions.schema.sources import check_sources
 
 _REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
 

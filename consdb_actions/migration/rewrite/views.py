@@ -11,7 +11,7 @@ from graphlib import TopologicalSorter
 from alembic.operations import ops
 
 from consdb_actions.catalog import CatalogColumn, CatalogRelation, Grant, Snapshot
-from consdb_actions.catalog.expressions import stable_statement
+from consdb_actions.catalog.snapshot import stable_statement
 from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
 from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement, qualified, quote
 

@@ -9,14 +9,12 @@ import pytest
 from felis import datamodel
 from felis.metadata import MetaDataBuilder
 
-from consdb_actions.adapters.felis import load_schema
-from consdb_actions.adapters.problems import FileError, Problem
-from consdb_actions.adapters.schema_base import resolve_base
-from consdb_actions.adapters.schema_resources import MAX_FILES
-from consdb_actions.adapters.schema_sources import read_sides
+from consdb_actions.adapters.felis import validate
+from consdb_actions.adapters.schema_fields import MAX_FILES
+from consdb_actions.adapters.schema_sources import read_sides, resolve_base
 from consdb_actions.adapters.schema_yaml import read_file, read_yaml
 from consdb_actions.adapters.tree import changed_sections, read_tree
-from consdb_actions.adapters.yaml_tree import MAX_BYTES
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, FileError, Problem
 from tests.adapters.test_felis import ddl
 from tests.support.repository import Repository
 from tests.support.trees import MIGRATIONS
@@ -78,7 +76,7 @@ def one(resource: str, column: str = "wind") -> str:
 def test_the_columns_are_those_that_felis_makes(tmp_path: Path) -> None:
     path = folder(tmp_path, {"weather.yaml": OTHER, "cdb_latiss.yaml": HEAD + REFS})
     # The reference to "label" keeps a default that is text, and so does its type.
-    loaded = load_schema(path)
+    loaded = validate(read_file(path))
     by_felis: datamodel.Schema[Any] = datamodel.Schema.from_uri(str(path), context={"id_generation": True})
     assert ddl(loaded.metadata()) == ddl(MetaDataBuilder(by_felis).build())
     facts = ("name", "id", "datatype", "nullable", "description", "ivoa_unit", "tap_principal")

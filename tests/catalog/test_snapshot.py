@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.catalog.expressions import same_sql, stable_expression, stable_statement
+from consdb_actions.catalog.snapshot import same_sql, stable_expression, stable_statement
 
 CONDITIONS = [
     "c IN ('a', 'b')",
