@@ -18,7 +18,6 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.data import Rows, TableRows
-from consdb_actions.migration.kinds import parse_type
 from consdb_actions.migration.rewrite.statements import literal
 from consdb_actions.migration.row_rules import (
     VALUE,
@@ -30,6 +29,7 @@ from consdb_actions.migration.row_rules import (
     rules_of,
 )
 from consdb_actions.migration.samples import ANY_TYPE, mentioned, sample, spelled
+from consdb_actions.migration.types import parse_type
 
 # Output that does not depend on the server's settings, and that reads back as the same value.
 _SETTINGS = {

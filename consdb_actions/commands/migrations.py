@@ -40,7 +40,7 @@ from consdb_actions.publication.source import RequestAction
 if TYPE_CHECKING:
     from alembic.script import Script
 
-    from consdb_actions.adapters.autogenerate.checking import Given
+    from consdb_actions.adapters.autogenerate.check import Given
     from consdb_actions.adapters.autogenerate.drafting import DriftMode
     from consdb_actions.adapters.autogenerate.engine import GeneratedSection
     from consdb_actions.adapters.github.migration_source import OutdatedMigration
@@ -637,15 +637,15 @@ def check_command(
             "a revision belongs to one section", place="--revision", remedy="Give one --section."
         )
     with early_server(consdb, wanted=database_url is None and sdm_schemas.is_dir()) as prestarted:
-        from consdb_actions.adapters.autogenerate.checking import (
+        from consdb_actions.adapters.autogenerate.check import (
             Given,
             ancestors_of,
             check_revision,
             find_revision,
+            look_at,
         )
         from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
         from consdb_actions.adapters.autogenerate.run import base_notes, read_base, replay_histories
-        from consdb_actions.adapters.autogenerate.site import look_at
         from consdb_actions.adapters.felis import validate
         from consdb_actions.adapters.files import check_targets, write_all
         from consdb_actions.adapters.pool import processors, run_in_pool
@@ -657,7 +657,7 @@ def check_command(
         from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
         from consdb_actions.migration.outcome import RunOutcome
         from consdb_actions.migration.rename import check_used
-        from consdb_actions.migration.site import use_of
+        from consdb_actions.migration.verification import use_of
         from consdb_actions.report.generation import render_checked, render_markdown
 
         check_targets(path for path in (report, summary) if path is not None)

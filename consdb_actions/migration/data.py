@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from consdb_actions.migration.sameness import Normalise, normalisers
+from consdb_actions.migration.types import Normalise, normalisers
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ def compare_rows(
     give new names, columns by the table's new and the column's old name; ``moved`` columns are compared
     through the key. ``lost`` are columns whose loss is expected, by the second state's names (None: the whole
     table). NULLs of ``loose`` columns may become any value; other values must exist in some row. ``via`` are
-    intermediate types, whose :func:`~consdb_actions.migration.sameness.alteration` of values is allowed.
+    intermediate types, whose :func:`~consdb_actions.migration.types.alteration` of values is allowed.
     """
     before = renamed(before, renamed_tables or {}, renamed_columns or {})
     gone = {(m.source, m.source_column) for m in moved} | {(t, c) for t, c in lost if c is not None}

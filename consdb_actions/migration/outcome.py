@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar, Literal
 from consdb_actions.catalog import fact
 from consdb_actions.catalog.merge import CatalogDrift, Conflict
 from consdb_actions.forms import Form, Name, Public
-from consdb_actions.migration.descriptions import describe, subject
 from consdb_actions.migration.matching.decisions import MatchingQuestion
 from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, RewriteQuestion, Risk
+from consdb_actions.migration.rewrite.statements import describe, subject
 
 Status = Literal["changed", "unchanged", "skipped", "question", "failed", "no schema file"]
 

@@ -39,10 +39,9 @@ from consdb_actions.migration.matching.facts import (
     canonical,
     type_fit,
 )
-from consdb_actions.migration.matching.moves import MoveFinder
 from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
 from consdb_actions.migration.matching.score import ColumnLink, ColumnScores, TablePair, chains, proofs
-from consdb_actions.migration.matching.tables import TableMatches, match_tables, table_question
+from consdb_actions.migration.matching.tables import MoveFinder, TableMatches, match_tables, table_question
 
 OnQuestion = Literal["fail", "drop-add"]
 Tables = Mapping[str, TableFacts]

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pglast
 
-from consdb_actions.migration.kinds import BITS, NUMBERS, TypeKind, parse_type
+from consdb_actions.migration.types import BITS, NUMBERS, TypeKind, parse_type
 
 _TEXTS = (
     'O\'Brien said "no"',

@@ -15,7 +15,7 @@ from pglast.stream import RawStream
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from consdb_actions.migration.descriptions import describe
+from consdb_actions.migration.rewrite.statements import describe
 
 _MANY = {
     "add column": "add {count} columns to {table}",

@@ -15,7 +15,6 @@ from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import CheckFailed, DatabaseChanged
 from consdb_actions.forms import Public
 from consdb_actions.lint.sql import Name
-from consdb_actions.migration.descriptions import subject
 from consdb_actions.migration.rewrite.statements import (
     Phase,
     Rename,
@@ -23,6 +22,7 @@ from consdb_actions.migration.rewrite.statements import (
     literal,
     phase_of,
     qualified,
+    subject,
 )
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Site

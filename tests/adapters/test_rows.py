@@ -17,7 +17,7 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.data import ColumnFill, MovedColumn, ParentStep, TableRows, compare_rows
 from consdb_actions.migration.rewrite.retype import base_type, using
 from consdb_actions.migration.row_rules import RowMigration
-from consdb_actions.migration.sameness import alteration
+from consdb_actions.migration.types import alteration
 from tests.support.tables import FAMILY, SCHEMA, blank, column, database, families, filled, run
 
 TYPES = """smallint; integer; bigint; numeric; numeric(4,2); numeric(3); real; double precision; boolean;

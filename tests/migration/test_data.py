@@ -16,7 +16,7 @@ from consdb_actions.migration.data import (
     returned,
 )
 from consdb_actions.migration.rewrite.plan import Copy
-from consdb_actions.migration.sameness import alteration
+from consdb_actions.migration.types import alteration
 
 Value = str | None
 DAY = "2024-01-01 00:00:00"

@@ -10,8 +10,7 @@ from consdb_actions.adapters.felis import validate
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_fields import SIZED
 from consdb_actions.adapters.schema_yaml import ReadSchema
-from consdb_actions.migration.preview import preview_schema
-from consdb_actions.migration.yaml_facts import postgres_type, table_facts
+from consdb_actions.migration.preview import postgres_type, preview_schema, table_facts
 from consdb_actions.schema.model import Column, Schema, Table
 from tests.support.schemas import schemas, small
 

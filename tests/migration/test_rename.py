@@ -1,4 +1,4 @@
-"""Which columns live on under another name (rule M4): the traps of real histories, in columns of our own."""
+"""Which columns a change renames (rule M4): the traps of real histories, in columns of our own."""
 
 from __future__ import annotations
 

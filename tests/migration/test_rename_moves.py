@@ -111,8 +111,8 @@ def test_m5_without_a_common_key_there_is_nothing_to_move_by() -> None:
     after = [table("one", ["a"], key=["a"]), table("two", ["b", JITTER], key=["b"])]
     (question,) = decided(before, after).open_questions
     assert question.text == (
-        "`one.jitter` went and `two.jitter` came, but `one` and `two` share no key, so their rows cannot be "
-        "matched: may the values be lost?"
+        "This change drops `one.jitter` and adds `two.jitter`, but `one` and `two` share no key, so their "
+        "rows cannot be matched. May the values be lost?"
     )
     assert [answer.declarations for answer in question.answers] == [("one.jitter=",)]
     assert lost(decided(before, after, "one.jitter=")) == {"one.jitter"}

@@ -1,4 +1,4 @@
-"""Tables that live on under another name (rule M4)."""
+"""Tables that a change renames (rule M4)."""
 
 from __future__ import annotations
 

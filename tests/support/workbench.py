@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from consdb_actions.adapters.autogenerate.checking import check_revision
+from consdb_actions.adapters.autogenerate.check import check_revision
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
 from consdb_actions.adapters.felis import validate

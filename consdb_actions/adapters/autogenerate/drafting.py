@@ -22,7 +22,6 @@ from consdb_actions.catalog.merge import Conflict, MergedCatalog, Side, merge3
 from consdb_actions.catalog.snapshot import columns_read
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
-from consdb_actions.migration.descriptions import describe, subject
 from consdb_actions.migration.rewrite import rewrite
 from consdb_actions.migration.rewrite.plan import (
     ColumnFilling,
@@ -31,8 +30,8 @@ from consdb_actions.migration.rewrite.plan import (
     MigrationPlan,
     RewriteQuestion,
 )
-from consdb_actions.migration.rewrite.views import sibling_grants, with_configured
-from consdb_actions.migration.views import with_remade_views
+from consdb_actions.migration.rewrite.statements import describe, subject
+from consdb_actions.migration.rewrite.views import sibling_grants, with_configured, with_remade_views
 
 
 @dataclass(frozen=True)

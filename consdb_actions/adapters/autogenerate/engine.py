@@ -40,7 +40,7 @@ from consdb_actions.adapters.autogenerate.states import (
     name_facts,
     rename_base,
 )
-from consdb_actions.adapters.autogenerate.verifying import Verification, verify
+from consdb_actions.adapters.autogenerate.verification import Verification, verify
 from consdb_actions.adapters.felis import LoadedSchema
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_yaml import ReadSchema
@@ -50,7 +50,6 @@ from consdb_actions.catalog.merge import MergedCatalog
 from consdb_actions.config import Config
 from consdb_actions.errors import ExternalError
 from consdb_actions.migration.answers import Answers, answers_from
-from consdb_actions.migration.descriptions import describe as describe_operation
 from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.matching.facts import TableFacts
@@ -67,6 +66,7 @@ from consdb_actions.migration.outcome import (
 )
 from consdb_actions.migration.rename import decide, select
 from consdb_actions.migration.rewrite.plan import MigrationPlan
+from consdb_actions.migration.rewrite.statements import describe as describe_operation
 from consdb_actions.process.apply_facts import locked_first
 
 Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]

@@ -30,7 +30,7 @@ from consdb_actions.migration.outcome import VerificationCheck
 from consdb_actions.migration.rewrite.plan import ColumnFilling, Copy
 from consdb_actions.migration.rewrite.retype import base_type, convertible
 from consdb_actions.migration.row_rules import RowMigration
-from consdb_actions.migration.sameness import alteration
+from consdb_actions.migration.types import alteration
 
 
 @dataclass(frozen=True)

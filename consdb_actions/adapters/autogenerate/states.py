@@ -39,7 +39,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers, table_facts
 from consdb_actions.migration.matching.facts import ForeignKeyFacts, TableFacts
 from consdb_actions.migration.rewrite.statements import escape_binds, qualified
-from consdb_actions.migration.views import ViewRule, projection
+from consdb_actions.migration.rewrite.views import ViewRule, projection
 from consdb_actions.schema.model import Schema
 
 _NAME = r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>\w+))'

@@ -77,7 +77,7 @@ def _equal(left: tuple[str, ...], right: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class TableRename:
-    """A table that lives on under another name."""
+    """A renamed table."""
 
     old: str
     new: str
@@ -91,7 +91,7 @@ class TableRename:
 
 @dataclass(frozen=True)
 class ColumnRename:
-    """A column that lives on under another name; ``table`` is the name before the change."""
+    """A renamed column; ``table`` is the name before the change."""
 
     table: str
     old: str

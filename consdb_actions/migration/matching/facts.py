@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.kinds import TypeKind, parse_type
+from consdb_actions.migration.types import TypeKind, parse_type
 
 
 @dataclass(frozen=True)

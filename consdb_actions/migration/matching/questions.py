@@ -286,11 +286,13 @@ def _text(parts: Sequence[LinkGroup], chosen: Sequence[ColumnLink]) -> str:
     olds, news = (list(dict.fromkeys(map(end, links))) for end in (_old, _new))
     if not chosen:
         why = links[0].obstacle
-        return f"{_quoted(olds)} went and {_quoted(news)} came, but {why}: may the values be lost?"
+        return (
+            f"This change drops {_quoted(olds)} and adds {_quoted(news)}, but {why}. May the values be lost?"
+        )
     if parts[0].choices:
         if len({link.old.path for link in parts[0].links}) == 1:
-            return f"{_quoted(olds)} went, and each of {_quoted(news)} could continue it: which one?"
-        return f"Which of {_quoted(olds)} lives on as {_quoted(news)}?"
+            return f"This change drops {_quoted(olds)}. Which of {_quoted(news)} is its new name?"
+        return f"Which of {_quoted(olds)} was renamed to {_quoted(news)}?"
     first = chosen[0]
     if all(link.move for link in chosen):
         if len(chosen) == 1:

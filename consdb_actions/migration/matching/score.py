@@ -505,7 +505,7 @@ def chains(pair: TablePair) -> tuple[ColumnLink, ...]:
             if not new_stays:
                 break
             old = pair.before.column(new.name)
-        # A column that went and one that came with its description are compared like any other pair.
+        # A dropped column and an added one with its description are compared like any other pair.
         steps = 1 if start.name in pair.kept else 2
         if len(chain) >= steps and not chain[-1].new_stays:
             links += chain

@@ -10,15 +10,18 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRelation, Snapshot
-from consdb_actions.migration.rewrite.backfill import Fill, fill_statement, find_fill, order_fills
 from consdb_actions.migration.rewrite.constraints import drop_constraint
 from consdb_actions.migration.rewrite.plan import (
     ColumnFilling,
     DataLoss,
     DirectionFacts,
+    Fill,
     MigrationPlan,
     RewriteQuestion,
     Risk,
+    fill_statement,
+    find_fill,
+    order_fills,
 )
 from consdb_actions.migration.rewrite.retype import base_type
 from consdb_actions.migration.rewrite.statements import (

@@ -13,7 +13,6 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from consdb_actions.catalog import CatalogColumn
-from consdb_actions.migration.kinds import BITS, TypeKind, parse_type
 from consdb_actions.migration.rewrite.plan import (
     DataLoss,
     DirectionFacts,
@@ -22,7 +21,7 @@ from consdb_actions.migration.rewrite.plan import (
     Risk,
 )
 from consdb_actions.migration.rewrite.statements import Retype, escape_binds, literal, quote
-from consdb_actions.migration.sameness import alteration
+from consdb_actions.migration.types import BITS, TypeKind, alteration, parse_type
 
 _SHORT = {
     "varchar": "character varying",

@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
+from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.autogenerate.rows import RowsBefore, check_rows, check_rows_back, gone, made_up
-from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
-from consdb_actions.adapters.autogenerate.simulation import Simulation
+from consdb_actions.adapters.autogenerate.simulation import Simulation, postgres_message, run_source
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows, remove_rows
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.outcome import VerificationCheck
 from consdb_actions.migration.verification import check_downgrade, check_upgrade
+
+
+def run(connection: sa.Connection, candidate: RevisionCandidate, direction: str) -> None:
+    """Run one direction in the connection's transaction."""
+    run_source(connection, candidate.section, candidate.source, Path(candidate.file_name).stem, direction)
+
+
+def run_as_operator(server: ScratchServer, candidate: RevisionCandidate) -> VerificationCheck:
+    """Run both directions with the alembic command (rule M16)."""
+    url = server.url(candidate.database)
+    revision = candidate.file_name, candidate.source
+    with ExitStack() as stack:
+        copy = candidate.copy or stack.enter_context(copied_tree(candidate.tree))
+        return copy.run(candidate.section, revision, url, candidate.schema_file)
+
+
+def database_words(error: SQLAlchemyError) -> str:
+    """Return Postgres's message and the statement that failed."""
+    cause = postgres_message(error)
+    statement = " ".join(str(getattr(error, "statement", "") or "").split())
+    return f"{cause}: {statement[:300]}" if statement else cause
+
 
 FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
 """Generates again with this catalog, and returns descriptions of the operations found."""
