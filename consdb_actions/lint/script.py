@@ -195,6 +195,11 @@ class DirectionRun:
         """Whether it runs to its end without a refused statement."""
         return self.failure is None and not any(step.problem for step in self.steps)
 
+    @property
+    def statements(self) -> Iterator[tuple[LintStep, ParsedStatement]]:
+        """The steps that are SQL."""
+        return ((step, step.parsed) for step in self.steps if step.parsed is not None)
+
     def is_old(self, relation: LintRelation | None) -> bool:
         """Return whether a relation existed before, and so may have rows and users."""
         return relation is not None and relation.oid in self.start.relations
@@ -246,6 +251,11 @@ class RevisionScript:
     def runs(self) -> tuple[DirectionRun, DirectionRun]:
         """Both directions."""
         return self.upgrade, self.downgrade
+
+    @property
+    def statements(self) -> Iterator[tuple[DirectionRun, LintStep, ParsedStatement]]:
+        """The statements of both directions."""
+        return ((run, *found) for run in self.runs for found in run.statements)
 
     def own(self, name: Name) -> bool:
         """Return whether a relation is in the section's own schema."""
