@@ -183,9 +183,9 @@ def connected(url: sa.URL) -> Iterator[sa.Connection]:
         with engine.connect() as connection:
             yield connection
     except SQLAlchemyError as error:
-        words = str(getattr(error, "orig", None) or error).strip()
+        message = str(getattr(error, "orig", None) or error).strip()
         raise ExternalError(
-            f"the database cannot be read: {redact(words, secrets_of(url))}",
+            f"the database cannot be read: {redact(message, secrets_of(url))}",
             place=f"database {url.database} on {url.host or url.query.get('host') or 'this machine'}",
             remedy="Check host, port, user, password and database, and whether you may connect from here.",
         ) from error
@@ -438,10 +438,10 @@ def environment_errors(tree: Tree, sections: Sequence[str]) -> dict[str, str]:
     try:
         said: dict[str, str] = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:  # env.py ended the process
-        words = done.stderr or done.stdout or f"it ends with exit code {done.returncode}"
-        said = dict.fromkeys(sections, words)
+        text = done.stderr or done.stdout or f"it ends with exit code {done.returncode}"
+        said = dict.fromkeys(sections, text)
     found = {name: error_words(text) for name, text in said.items()}
-    return {name: words for name, words in found.items() if "SDM_SCHEMAS_DIR" not in words}
+    return {name: text for name, text in found.items() if "SDM_SCHEMAS_DIR" not in text}
 
 
 def _environment(
@@ -477,7 +477,7 @@ def _option(value: str) -> str:
 def _failure(
     said: str, section: Section, direction: str, revision: str, secrets: Sequence[str]
 ) -> ConsdbActionsError:
-    words = error_words(said, secrets)
+    message = error_words(said, secrets)
     command = f"alembic -n {section.name} {direction} {revision}"
     if "statement timeout" in said:
         return ExternalError(
@@ -485,17 +485,17 @@ def _failure(
             place=f"section {section.name}",
             remedy="Find out what takes so long (migrations lint reports rewrites), and allow more.",
         )
-    if _LOST.search(words):
+    if _LOST.search(message):
         return ExternalError(
-            f"`{command}` lost its database:\n{words}",
+            f"`{command}` lost its database:\n{message}",
             place=f"section {section.name}",
             remedy="Run the same command again: it first reads the section's revision.",
         )
     remedy = "Fix the revision, test it at a test stand, and release it."
-    if "SDM_SCHEMAS_DIR" in words:
+    if "SDM_SCHEMAS_DIR" in message:
         remedy = "The tree's env.py reads schema files: name a checkout of sdm_schemas with --sdm-schemas."
     return CheckFailed(
-        f"`{command}` failed:\n{words}",
+        f"`{command}` failed:\n{message}",
         place=f"section {section.name}",
         remedy=remedy,
     )

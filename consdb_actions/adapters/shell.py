@@ -166,10 +166,10 @@ def run(
         raise
     completed = CommandResult(command, process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
-        words = tail(completed.stderr or completed.stdout, secrets)
+        last = tail(completed.stderr or completed.stdout, secrets)
         code = completed.returncode
         ending = f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        raise ExternalError(f"`{_shown(command, secrets)}` {ending}" + (f":\n{words}" if words else ""))
+        raise ExternalError(f"`{_shown(command, secrets)}` {ending}" + (f":\n{last}" if last else ""))
     return completed
 
 

@@ -178,5 +178,5 @@ def _mapping(
 
 def _grants(path: tuple[str, ...], a: frozenset[Grant], b: frozenset[Grant]) -> Iterator[Difference]:
     for grant in sorted(a ^ b):
-        words = f"{grant.privilege} TO {grant.grantee}" + (" WITH GRANT OPTION" if grant.grantable else "")
-        yield Difference((*path, words), True if grant in a else None, True if grant in b else None)
+        name = f"{grant.privilege} TO {grant.grantee}" + (" WITH GRANT OPTION" if grant.grantable else "")
+        yield Difference((*path, name), True if grant in a else None, True if grant in b else None)
