@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, namedtuple
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from psycopg.sql import SQL, Literal
@@ -180,22 +180,20 @@ _BEFORE = (
     "SELECT set_config('search_path', '', true)",
 )
 _AFTER = "SELECT set_config('search_path', current_setting('consdb_actions.search_path'), true)"
-_QUERIES = (
-    *_BEFORE,
-    _RELATIONS,
-    _COLUMNS,
-    _CONSTRAINTS,
-    _INDEXES,
-    _GRANTS,
-    _SEQUENCES,
-    _READS,
-    _FUNCTIONS,
-    _TRIGGERS,
-    _POLICIES,
-    _STATISTICS,
-    _EXTRAS,
-    _AFTER,
-)
+_QUERIES = {
+    "relations": _RELATIONS,
+    "columns": _COLUMNS,
+    "constraints": _CONSTRAINTS,
+    "indexes": _INDEXES,
+    "grants": _GRANTS,
+    "sequences": _SEQUENCES,
+    "reads": _READS,
+    "functions": _FUNCTIONS,
+    "triggers": _TRIGGERS,
+    "policies": _POLICIES,
+    "statistics": _STATISTICS,
+    "extras": _EXTRAS,
+}
 _NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 _RELKIND = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check", "x": "exclusion"}
@@ -203,26 +201,26 @@ _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check",
 
 def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     """Read everything in a schema that a migration can touch."""
-    found = _Found(*_read(connection, schema))
+    found = _read(connection, schema)
     columns: dict[int, dict[str, CatalogColumn]] = defaultdict(dict)
-    grants, column_grants = _read_grants(found.grants)
-    for row in found.columns:
+    grants, column_grants = _read_grants(found["grants"])
+    for row in found["columns"]:
         known = columns[row.oid]
         known[row.name] = _column(row, len(known), column_grants.get((row.oid, row.name), frozenset()))
     constraints: dict[int, dict[str, CatalogConstraint]] = defaultdict(dict)
-    for row in found.constraints:
+    for row in found["constraints"]:
         constraints[row.oid][row.name] = _constraint(row)
     indexes: dict[int, dict[str, CatalogIndex]] = defaultdict(dict)
-    for row in found.indexes:
+    for row in found["indexes"]:
         indexes[row.oid][row.name] = _index(row)
     statistics: dict[int, dict[str, ExtendedStatistics]] = defaultdict(dict)
-    for oid, name, definition, names, *facts in found.statistics:
+    for oid, name, definition, names, *facts in found["statistics"]:
         statistics[oid][name] = ExtendedStatistics(definition, tuple(names), *facts)
     extras: dict[int, dict[str, str]] = defaultdict(dict)
-    for oid, name, definition in found.extras:
+    for oid, name, definition in found["extras"]:
         extras[oid][name] = definition
     reads: dict[int, list[str]] = defaultdict(list)
-    for oid, table in found.reads:
+    for oid, table in found["reads"]:
         reads[oid].append(table)
     relations = {
         name: CatalogRelation(
@@ -239,15 +237,15 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
             statistics=statistics[oid],
             extras=extras[oid],
         )
-        for oid, name, kind, comment, options, definition in found.relations
+        for oid, name, kind, comment, options, definition in found["relations"]
     }
     return Snapshot(
         schema=schema,
         relations=dict(sorted(relations.items())),
-        sequences={name: Sequence(name, *facts) for name, *facts in found.sequences},
-        functions=dict(found.functions),
-        triggers=dict(found.triggers),
-        policies=dict(found.policies),
+        sequences={name: Sequence(name, *facts) for name, *facts in found["sequences"]},
+        functions=dict(found["functions"]),
+        triggers=dict(found["triggers"]),
+        policies=dict(found["policies"]),
     )
 
 
@@ -351,33 +349,22 @@ def _options(**options: Any) -> Options:
     return tuple(sorted((k, v) for k, v in options.items() if v not in (None, False, ())))
 
 
-class _Found(NamedTuple):
-    relations: list[Any]
-    columns: list[Any]
-    constraints: list[Any]
-    indexes: list[Any]
-    grants: list[Any]
-    sequences: list[Any]
-    reads: list[Any]
-    functions: list[Any]
-    triggers: list[Any]
-    policies: list[Any]
-    statistics: list[Any]
-    extras: list[Any]
-
-
-def _read(connection: sa.Connection, schema: str) -> Iterator[list[Any]]:
+def _read(connection: sa.Connection, schema: str) -> dict[str, list[Any]]:
     """Run all queries in one round trip: a run reads hundreds of snapshots."""
-    text = SQL(";".join(_QUERIES)).format(schema=Literal(schema)).as_string(None)
+    text = (
+        SQL(";".join([*_BEFORE, *_QUERIES.values(), _AFTER])).format(schema=Literal(schema)).as_string(None)
+    )
     result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
     cursor: Any = result.cursor
     for _ in _BEFORE:
         cursor.nextset()
-    for _ in _Found._fields:
+    found = {}
+    for name in _QUERIES:
         row = _row_type(tuple(column.name for column in cursor.description))
-        yield list(map(row._make, cursor.fetchall()))
+        found[name] = list(map(row._make, cursor.fetchall()))
         cursor.nextset()
     result.close()
+    return found
 
 
 @cache
