@@ -23,8 +23,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from consdb_actions.adapters import apply_child
 from consdb_actions.adapters.autogenerate.simulation import migration_context, prepare, replay
 from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.shell import CommandResult, TerminationSignal, run, shielded, tail
+from consdb_actions.adapters.shell import TerminationSignal, run, shielded, tail
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
@@ -89,16 +90,21 @@ WHERE coalesce(o.options ->> 'schema_name', n.nspname) = :schema
 ORDER BY 1, 2
 """
 _PUBLISHED = """
-SELECT p.pubname, p.puballtables, t.schemaname || '.' || t.tablename,
-       (p.pubupdate OR p.pubdelete) AND c.relreplident IN ('d', 'n')
-FROM pg_publication p LEFT JOIN pg_publication_tables t ON t.pubname = p.pubname
+SELECT p.pubname, coalesce(array_agg(t.name) FILTER (WHERE t.name IS NOT NULL), '{}'), p.puballtables,
+       coalesce(array_agg(t.name) FILTER (
+           WHERE (p.pubupdate OR p.pubdelete) AND c.relreplident IN ('d', 'n')), '{}')
+FROM pg_publication p
+LEFT JOIN (SELECT *, schemaname || '.' || tablename AS name FROM pg_publication_tables) t USING (pubname)
 LEFT JOIN pg_class c ON c.relname = t.tablename AND c.relnamespace = to_regnamespace(t.schemaname)
+GROUP BY p.oid, p.pubname, p.puballtables ORDER BY 1
 """
 _SUBSCRIBED = """
-SELECT s.subname, s.subenabled, n.nspname || '.' || c.relname
+SELECT s.subname, s.subenabled,
+       coalesce(array_agg(n.nspname || '.' || c.relname) FILTER (WHERE c.oid IS NOT NULL), '{}')
 FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid
 LEFT JOIN pg_class c ON c.oid = r.srrelid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+GROUP BY s.oid, s.subname, s.subenabled ORDER BY 1
 """
 _SLOTS = """
 SELECT slot_name, active, plugin FROM pg_replication_slots
@@ -177,9 +183,9 @@ def connected(url: sa.URL) -> Iterator[sa.Connection]:
         with engine.connect() as connection:
             yield connection
     except SQLAlchemyError as error:
-        words = str(getattr(error, "orig", None) or error).strip()
+        message = str(getattr(error, "orig", None) or error).strip()
         raise ExternalError(
-            f"the database cannot be read: {redact(words, secrets_of(url))}",
+            f"the database cannot be read: {redact(message, secrets_of(url))}",
             place=f"database {url.database} on {url.host or url.query.get('host') or 'this machine'}",
             remedy="Check host, port, user, password and database, and whether you may connect from here.",
         ) from error
@@ -209,8 +215,14 @@ def read_facts(
             read_only=bool(read_only),
             roles=frozenset(name for (name,) in rows("SELECT rolname FROM pg_roles")),
             spoly=bool(spoly),
-            publications=tuple(_publications(rows(_PUBLISHED))),
-            subscriptions=tuple(_subscriptions(rows(_SUBSCRIBED))),
+            publications=tuple(
+                PublicationFacts(name, frozenset(tables), bool(everything), frozenset(keyed))
+                for name, tables, everything, keyed in rows(_PUBLISHED)
+            ),
+            subscriptions=tuple(
+                Subscription(name, bool(enabled), frozenset(tables))
+                for name, enabled, tables in rows(_SUBSCRIBED)
+            ),
             slots={name: active for name, (active, _) in slots.items()},
             sections={section.schema: read_section(connection, section, roles) for section in sections},
         )
@@ -276,28 +288,6 @@ def read_locks(url: sa.URL, names: Sequence[str], application: str = "") -> tupl
         rows = connection.execute(sa.text(_LOCKS), {"names": list(names)})
         found = [Lock(*row) for row in rows]
     return tuple(lock for lock in found if not application or lock.application != application)
-
-
-def _publications(rows: Iterable[Any]) -> Iterator[PublicationFacts]:
-    found: dict[str, tuple[bool, list[tuple[str, bool]]]] = {}
-    for name, everything, table, keyed in rows:
-        tables = found.setdefault(name, (bool(everything), []))[1]
-        if table is not None:
-            tables.append((table, bool(keyed)))
-    for name, (everything, tables) in found.items():
-        yield PublicationFacts(
-            name, frozenset(t for t, _ in tables), everything, frozenset(t for t, keyed in tables if keyed)
-        )
-
-
-def _subscriptions(rows: Iterable[Any]) -> Iterator[Subscription]:
-    found: dict[str, tuple[bool, set[str]]] = {}
-    for name, enabled, table in rows:
-        tables = found.setdefault(name, (bool(enabled), set()))[1]
-        if table is not None:
-            tables.add(table)
-    for name, (enabled, tables) in found.items():
-        yield Subscription(name, enabled, frozenset(tables))
 
 
 Direction = Literal["upgrade", "downgrade"]
@@ -448,10 +438,10 @@ def environment_errors(tree: Tree, sections: Sequence[str]) -> dict[str, str]:
     try:
         said: dict[str, str] = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:  # env.py ended the process
-        words = done.stderr or done.stdout or f"it ends with exit code {done.returncode}"
-        said = dict.fromkeys(sections, words)
+        text = done.stderr or done.stdout or f"it ends with exit code {done.returncode}"
+        said = dict.fromkeys(sections, text)
     found = {name: error_words(text) for name, text in said.items()}
-    return {name: words for name, words in found.items() if "SDM_SCHEMAS_DIR" not in words}
+    return {name: text for name, text in found.items() if "SDM_SCHEMAS_DIR" not in text}
 
 
 def _environment(
@@ -487,7 +477,7 @@ def _option(value: str) -> str:
 def _failure(
     said: str, section: Section, direction: str, revision: str, secrets: Sequence[str]
 ) -> ConsdbActionsError:
-    words = error_words(said, secrets)
+    message = error_words(said, secrets)
     command = f"alembic -n {section.name} {direction} {revision}"
     if "statement timeout" in said:
         return ExternalError(
@@ -495,17 +485,17 @@ def _failure(
             place=f"section {section.name}",
             remedy="Find out what takes so long (migrations lint reports rewrites), and allow more.",
         )
-    if _LOST.search(words):
+    if _LOST.search(message):
         return ExternalError(
-            f"`{command}` lost its database:\n{words}",
+            f"`{command}` lost its database:\n{message}",
             place=f"section {section.name}",
             remedy="Run the same command again: it first reads the section's revision.",
         )
     remedy = "Fix the revision, test it at a test stand, and release it."
-    if "SDM_SCHEMAS_DIR" in words:
+    if "SDM_SCHEMAS_DIR" in message:
         remedy = "The tree's env.py reads schema files: name a checkout of sdm_schemas with --sdm-schemas."
     return CheckFailed(
-        f"`{command}` failed:\n{words}",
+        f"`{command}` failed:\n{message}",
         place=f"section {section.name}",
         remedy=remedy,
     )
@@ -647,23 +637,17 @@ def _mode(text: str) -> str:
 
 def read_checkout(tree: Tree, sections: list[Section]) -> Checkout:
     """Return commit and edited files of a tree; empty without git."""
-    commit = _git(tree, "rev-parse", "--verify", "HEAD")
+    git = GitReader(tree.root)
+    commit = git.ask("rev-parse", "--verify", "HEAD")
     if commit is None:
         return Checkout()
     folders = [section.location.relative_to(tree.root).as_posix() for section in sections]
-    status = _git(
-        tree, "status", "--porcelain", "--untracked-files=all", "--", tree.ini.name, "python", *folders
+    paths = (tree.ini.name, "python", *folders)
+    status = git.ask("status", "--porcelain", "--untracked-files=all", "--", *paths)
+    tag = git.ask("describe", "--tags", "--exact-match", "HEAD")
+    edited = [line[3:] for line in (status.stdout if status else "").splitlines()]
+    return Checkout(
+        commit.stdout.strip(),
+        tag.stdout.strip() if tag else "",
+        tuple(f for f in edited if "__pycache__" not in f),
     )
-    tag = _git(tree, "describe", "--tags", "--exact-match", "HEAD")
-    edited = [line[3:] for line in (status or "").splitlines()]
-    return Checkout(commit.strip(), (tag or "").strip(), tuple(f for f in edited if "__pycache__" not in f))
-
-
-def _git(tree: Tree, *arguments: str) -> str | None:
-    # A checkout may belong to another user; nothing of its configuration is executed.
-    safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
-    try:
-        done: CommandResult = run(["git", *safe, "-C", tree.root, *arguments], timeout=60)
-    except ExternalError:
-        return None
-    return done.stdout

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections import defaultdict, namedtuple
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from psycopg.sql import SQL, Literal
@@ -29,19 +30,23 @@ FROM pg_class c
 WHERE c.relnamespace = (SELECT to_regnamespace({schema})) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 _COLUMNS = """
-SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
-       pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text,
-       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-       col_description(a.attrelid, a.attnum),
-       CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
+SELECT a.attrelid AS oid, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
+       NOT a.attnotnull AS nullable, pg_get_expr(d.adbin, d.adrelid) AS default,
+       a.attidentity::text AS identity, a.attgenerated::text AS generated,
+       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END
+           AS collation,
+       col_description(a.attrelid, a.attnum) AS comment,
+       CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END AS statistics,
        array_remove(a.attoptions || ARRAY[
            CASE WHEN a.attstorage <> t.typstorage THEN 'STORAGE ' || CASE a.attstorage
                 WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
-           CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END], NULL),
+           CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END], NULL)
+           AS settings,
        (SELECT ARRAY[s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle::int]
         FROM pg_depend o JOIN pg_sequence s ON s.seqrelid = o.objid
         WHERE a.attidentity <> '' AND o.classid = 'pg_class'::regclass AND o.deptype = 'i'
           AND o.refclassid = 'pg_class'::regclass AND o.refobjid = a.attrelid AND o.refobjsubid = a.attnum)
+           AS numbers
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid
@@ -52,31 +57,35 @@ ORDER BY a.attrelid, a.attnum
 """
 # Postgres 18 keeps NOT NULL as constraints; nullability is read from the column instead.
 _CONSTRAINTS = """
-SELECT k.conrelid, k.conname, k.contype::text, pg_get_constraintdef(k.oid), f.relname,
-       obj_description(k.oid, 'pg_constraint'),
+SELECT k.conrelid AS oid, k.conname AS name, k.contype::text AS kind,
+       pg_get_constraintdef(k.oid) AS definition, f.relname AS target,
+       obj_description(k.oid, 'pg_constraint') AS comment,
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(n, i)
-             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.i),
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.i) AS columns,
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(n, i)
-             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
-       CASE WHEN f.relnamespace <> k.connamespace THEN n.nspname END,
-       CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END,
-       k.confupdtype::text, k.confdeltype::text, k.confmatchtype::text, k.condeferrable, k.condeferred,
-       k.convalidated, k.connoinherit, (SELECT relname FROM pg_class WHERE oid = k.conindid),
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i) AS referenced,
+       CASE WHEN f.relnamespace <> k.connamespace THEN n.nspname END AS schema,
+       CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END AS expression,
+       k.confupdtype::text AS on_update, k.confdeltype::text AS on_delete, k.confmatchtype::text AS match,
+       k.condeferrable AS deferrable, k.condeferred AS deferred, k.convalidated AS validated,
+       k.connoinherit AS no_inherit, (SELECT relname FROM pg_class WHERE oid = k.conindid) AS index,
        ARRAY(SELECT a.attname::text FROM pg_index x, unnest(x.indkey::int2[]) WITH ORDINALITY u(n, i)
              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n
              WHERE x.indexrelid = k.conindid AND k.contype IN ('p', 'u') AND u.i > x.indnkeyatts ORDER BY u.i)
+           AS include
 FROM pg_constraint k
 LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace n ON n.oid = f.relnamespace
 WHERE k.connamespace = (SELECT to_regnamespace({schema})) AND k.conrelid <> 0
   AND k.contype IN ('p', 'u', 'f', 'c', 'x')
 """
 _INDEXES = """
-SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid), i.indisunique, m.amname,
-       pg_get_expr(i.indpred, i.indrelid), c.reloptions, obj_description(c.oid, 'pg_class'),
-       pg_get_indexdef(i.indexrelid) LIKE '% NULLS NOT DISTINCT%' AND i.indisunique,
+SELECT i.indrelid AS oid, c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition,
+       i.indisunique AS unique, m.amname AS method, pg_get_expr(i.indpred, i.indrelid) AS predicate,
+       c.reloptions AS storage, obj_description(c.oid, 'pg_class') AS comment,
+       pg_get_indexdef(i.indexrelid) LIKE '% NULLS NOT DISTINCT%' AND i.indisunique AS nulls_not_distinct,
        ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY u(n, p)
              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.n
-             WHERE u.p > i.indnkeyatts ORDER BY u.p),
+             WHERE u.p > i.indnkeyatts ORDER BY u.p) AS include,
        (SELECT jsonb_agg(jsonb_build_array(
             CASE WHEN i.indkey[p] <> 0 THEN a.attname END, pg_get_indexdef(i.indexrelid, p + 1, false),
             CASE WHEN NOT o.opcdefault THEN o.opcname END, i.indoption[p],
@@ -87,7 +96,7 @@ SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid), i.indisunique, m.am
         LEFT JOIN pg_attribute e ON e.attrelid = i.indexrelid AND e.attnum = p + 1
         LEFT JOIN pg_type t ON t.oid = e.atttypid
         LEFT JOIN pg_opclass o ON o.oid = i.indclass[p]
-        LEFT JOIN pg_collation l ON l.oid = i.indcollation[p])
+        LEFT JOIN pg_collation l ON l.oid = i.indcollation[p]) AS elements
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
 WHERE c.relnamespace = (SELECT to_regnamespace({schema}))
   AND NOT EXISTS (
@@ -171,22 +180,20 @@ _BEFORE = (
     "SELECT set_config('search_path', '', true)",
 )
 _AFTER = "SELECT set_config('search_path', current_setting('consdb_actions.search_path'), true)"
-_QUERIES = (
-    *_BEFORE,
-    _RELATIONS,
-    _COLUMNS,
-    _CONSTRAINTS,
-    _INDEXES,
-    _GRANTS,
-    _SEQUENCES,
-    _READS,
-    _FUNCTIONS,
-    _TRIGGERS,
-    _POLICIES,
-    _STATISTICS,
-    _EXTRAS,
-    _AFTER,
-)
+_QUERIES = {
+    "relations": _RELATIONS,
+    "columns": _COLUMNS,
+    "constraints": _CONSTRAINTS,
+    "indexes": _INDEXES,
+    "grants": _GRANTS,
+    "sequences": _SEQUENCES,
+    "reads": _READS,
+    "functions": _FUNCTIONS,
+    "triggers": _TRIGGERS,
+    "policies": _POLICIES,
+    "statistics": _STATISTICS,
+    "extras": _EXTRAS,
+}
 _NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 _RELKIND = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check", "x": "exclusion"}
@@ -194,26 +201,26 @@ _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check",
 
 def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     """Read everything in a schema that a migration can touch."""
-    found = _Found(*_read(connection, schema))
+    found = _read(connection, schema)
     columns: dict[int, dict[str, CatalogColumn]] = defaultdict(dict)
-    grants, column_grants = _read_grants(found.grants)
-    for row in found.columns:
-        known = columns[row[0]]
-        known[row[1]] = _column(row, len(known), column_grants.get((row[0], row[1]), frozenset()))
+    grants, column_grants = _read_grants(found["grants"])
+    for row in found["columns"]:
+        known = columns[row.oid]
+        known[row.name] = _column(row, len(known), column_grants.get((row.oid, row.name), frozenset()))
     constraints: dict[int, dict[str, CatalogConstraint]] = defaultdict(dict)
-    for oid, *row in found.constraints:
-        constraints[oid][row[0]] = _constraint(*row)
+    for row in found["constraints"]:
+        constraints[row.oid][row.name] = _constraint(row)
     indexes: dict[int, dict[str, CatalogIndex]] = defaultdict(dict)
-    for oid, *row in found.indexes:
-        indexes[oid][row[0]] = _index(*row)
+    for row in found["indexes"]:
+        indexes[row.oid][row.name] = _index(row)
     statistics: dict[int, dict[str, ExtendedStatistics]] = defaultdict(dict)
-    for oid, name, definition, names, *facts in found.statistics:
+    for oid, name, definition, names, *facts in found["statistics"]:
         statistics[oid][name] = ExtendedStatistics(definition, tuple(names), *facts)
     extras: dict[int, dict[str, str]] = defaultdict(dict)
-    for oid, name, definition in found.extras:
+    for oid, name, definition in found["extras"]:
         extras[oid][name] = definition
     reads: dict[int, list[str]] = defaultdict(list)
-    for oid, table in found.reads:
+    for oid, table in found["reads"]:
         reads[oid].append(table)
     relations = {
         name: CatalogRelation(
@@ -230,51 +237,37 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
             statistics=statistics[oid],
             extras=extras[oid],
         )
-        for oid, name, kind, comment, options, definition in found.relations
+        for oid, name, kind, comment, options, definition in found["relations"]
     }
     return Snapshot(
         schema=schema,
         relations=dict(sorted(relations.items())),
-        sequences={name: Sequence(name, *facts) for name, *facts in found.sequences},
-        functions=dict(found.functions),
-        triggers=dict(found.triggers),
-        policies=dict(found.policies),
+        sequences={name: Sequence(name, *facts) for name, *facts in found["sequences"]},
+        functions=dict(found["functions"]),
+        triggers=dict(found["triggers"]),
+        policies=dict(found["policies"]),
     )
 
 
 def _column(row: Any, position: int, grants: frozenset[Grant]) -> CatalogColumn:
-    (
-        _,
-        name,
-        type_,
-        nullable,
-        default,
-        identity,
-        generated,
-        collation,
-        comment,
-        statistics,
-        settings,
-        numbers,
-    ) = row
-    sequence = None
+    default, sequence = row.default, None
     if default and (match := _NEXTVAL.fullmatch(default)):
         default, sequence = None, match[1].replace("''", "'")
     return CatalogColumn(
-        name,
+        row.name,
         position,
-        type_,
-        nullable,
+        row.type,
+        row.nullable,
         default=default,
-        identity=_identity(identity, numbers),
-        generated=generated,
-        collation=collation,
-        comment=comment,
+        identity=_identity(row.identity, row.numbers),
+        generated=row.generated,
+        collation=row.collation,
+        comment=row.comment,
         grants=grants,
         sequence=sequence,
-        statistics=statistics,
+        statistics=row.statistics,
         # Some builds of Postgres keep pg_attver, a counter, among the options.
-        settings=tuple(sorted(s for s in settings or () if not s.startswith("pg_"))),
+        settings=tuple(sorted(s for s in row.settings or () if not s.startswith("pg_"))),
     )
 
 
@@ -296,66 +289,36 @@ def _identity(kind: str, numbers: list[int] | None) -> Options:
 _ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
-def _constraint(
-    name: str,
-    kind: str,
-    definition: str,
-    table: str | None,
-    comment: str | None,
-    columns: list[str],
-    referenced: list[str],
-    schema: str | None,
-    expression: str | None,
-    on_update: str,
-    on_delete: str,
-    match: str,
-    deferrable: bool,
-    deferred: bool,
-    validated: bool,
-    no_inherit: bool,
-    index: str | None,
-    include: list[str],
-) -> CatalogConstraint:
+def _constraint(row: Any) -> CatalogConstraint:
     return CatalogConstraint(
-        name=name,
-        kind=_CONTYPE[kind],
-        definition=definition,
+        name=row.name,
+        kind=_CONTYPE[row.kind],
+        definition=row.definition,
         # A CHECK lists its columns in its own order; this is the table's order.
-        columns=tuple(columns),
-        references=table,
-        comment=comment,
-        referenced=tuple(referenced),
-        referenced_schema=schema,
-        expression=expression or "",
-        index=index or "",
+        columns=tuple(row.columns),
+        references=row.target,
+        comment=row.comment,
+        referenced=tuple(row.referenced),
+        referenced_schema=row.schema,
+        expression=row.expression or "",
+        index=row.index or "",
         options=_options(
-            onupdate=_ACTIONS.get(on_update),
-            ondelete=_ACTIONS.get(on_delete),
-            match={"f": "FULL", "p": "PARTIAL"}.get(match),
-            deferrable=deferrable,
-            initially="DEFERRED" if deferred else None,
-            postgresql_not_valid=not validated,
-            postgresql_no_inherit=kind == "c" and no_inherit,
-            postgresql_nulls_not_distinct=" NULLS NOT DISTINCT" in definition.partition("(")[0],
-            postgresql_include=tuple(include),
+            onupdate=_ACTIONS.get(row.on_update),
+            ondelete=_ACTIONS.get(row.on_delete),
+            match={"f": "FULL", "p": "PARTIAL"}.get(row.match),
+            deferrable=row.deferrable,
+            initially="DEFERRED" if row.deferred else None,
+            postgresql_not_valid=not row.validated,
+            postgresql_no_inherit=row.kind == "c" and row.no_inherit,
+            postgresql_nulls_not_distinct=" NULLS NOT DISTINCT" in row.definition.partition("(")[0],
+            postgresql_include=tuple(row.include),
         ),
     )
 
 
-def _index(
-    name: str,
-    definition: str,
-    unique: bool,
-    method: str,
-    predicate: str | None,
-    storage: list[str] | None,
-    comment: str | None,
-    nulls_not_distinct: bool,
-    include: list[str],
-    elements: list[Any],
-) -> CatalogIndex:
+def _index(row: Any) -> CatalogIndex:
     texts, expressions = [], []
-    for column, text, operators, option, collation in elements:
+    for column, text, operators, option, collation in row.elements:
         suffix = f" COLLATE {collation}" if collation else ""
         suffix += f" {operators}" if operators else ""
         suffix += {0: "", 1: " DESC NULLS LAST", 2: " NULLS FIRST", 3: " DESC"}[option & 3]
@@ -365,19 +328,19 @@ def _index(
         texts.append(column if plain else inner + suffix)
         expressions.append(not plain)
     return CatalogIndex(
-        name,
-        definition,
+        row.name,
+        row.definition,
         tuple(texts),
         tuple(expressions),
-        unique,
+        row.unique,
         _options(
-            postgresql_using=method if method != "btree" else None,
-            postgresql_where=predicate,
-            postgresql_with=tuple(sorted(tuple(o.split("=", 1)) for o in storage or ())),
-            postgresql_nulls_not_distinct=nulls_not_distinct,
-            postgresql_include=tuple(include),
+            postgresql_using=row.method if row.method != "btree" else None,
+            postgresql_where=row.predicate,
+            postgresql_with=tuple(sorted(tuple(o.split("=", 1)) for o in row.storage or ())),
+            postgresql_nulls_not_distinct=row.nulls_not_distinct,
+            postgresql_include=tuple(row.include),
         ),
-        comment,
+        row.comment,
     )
 
 
@@ -386,32 +349,27 @@ def _options(**options: Any) -> Options:
     return tuple(sorted((k, v) for k, v in options.items() if v not in (None, False, ())))
 
 
-class _Found(NamedTuple):
-    relations: list[Any]
-    columns: list[Any]
-    constraints: list[Any]
-    indexes: list[Any]
-    grants: list[Any]
-    sequences: list[Any]
-    reads: list[Any]
-    functions: list[Any]
-    triggers: list[Any]
-    policies: list[Any]
-    statistics: list[Any]
-    extras: list[Any]
-
-
-def _read(connection: sa.Connection, schema: str) -> Iterator[list[Any]]:
+def _read(connection: sa.Connection, schema: str) -> dict[str, list[Any]]:
     """Run all queries in one round trip: a run reads hundreds of snapshots."""
-    text = SQL(";".join(_QUERIES)).format(schema=Literal(schema)).as_string(None)
+    text = (
+        SQL(";".join([*_BEFORE, *_QUERIES.values(), _AFTER])).format(schema=Literal(schema)).as_string(None)
+    )
     result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
     cursor: Any = result.cursor
     for _ in _BEFORE:
         cursor.nextset()
-    for _ in _Found._fields:
-        yield cursor.fetchall()
+    found = {}
+    for name in _QUERIES:
+        row = _row_type(tuple(column.name for column in cursor.description))
+        found[name] = list(map(row._make, cursor.fetchall()))
         cursor.nextset()
     result.close()
+    return found
+
+
+@cache
+def _row_type(names: tuple[str, ...]) -> Any:
+    return namedtuple("Row", names, rename=True)
 
 
 def _read_grants(

@@ -110,11 +110,11 @@ def _read(data: bytes, source: str, instrument: str) -> EfdConfig:
         if "store_unpivoted" in keys and keys["store_unpivoted"].value is True:
             continue
         ivoa = keys["ivoa"].value if "ivoa" in keys else None
-        words = {key: _reread(keys[key].text) for key in ("datatype", "description")}
-        words |= {key: _reread(node.text) for key, node in (ivoa if isinstance(ivoa, dict) else {}).items()}
+        texts = {key: _reread(keys[key].text) for key in ("datatype", "description")}
+        texts |= {key: _reread(node.text) for key, node in (ivoa if isinstance(ivoa, dict) else {}).items()}
         name = keys["name"].text
         for table in _tables(keys.get("tables")):
-            columns[table, name] = words
+            columns[table, name] = texts
             lines["column", table, name] = item.line
     version = top["version"].text if "version" in top else ""
     return EfdConfig(source, instrument, version, columns, lines)

@@ -185,9 +185,9 @@ def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
         folder = path.parent.parent if own_folder and not path.parent.exists() else path.parent
         if not folder.is_dir():
             existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-            words = "there is no such directory" if existing.is_dir() else f"{existing} is not a directory"
+            reason = "there is no such directory" if existing.is_dir() else f"{existing} is not a directory"
             raise InputError(
-                f"this file cannot be written: {words}",
+                f"this file cannot be written: {reason}",
                 place=str(given),
                 remedy="Create the directory first, or name a file in an existing one.",
             )
@@ -247,14 +247,14 @@ def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool | Collection
                 if path.exists():
                     backups.append(_keep(path, undo))
                 else:
-                    undo.callback(_remove, path)
+                    undo.callback(_quietly, path.unlink)
                 temporary.replace(path)
         for directory in {path.parent for path in contents}:
             with _naming(directory):
                 _sync_directory(directory)
         undo.pop_all()
         for backup in backups:
-            _remove(backup)
+            _quietly(backup.unlink)
 
 
 @contextmanager
@@ -273,14 +273,14 @@ def _make_missing(directory: Path, undo: ExitStack) -> None:
     if not directory.exists():
         _make_missing(directory.parent, undo)
         directory.mkdir()
-        undo.callback(_remove_directory, directory)
+        undo.callback(_quietly, directory.rmdir)
 
 
 def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
     temporary = _sibling(path)
     # Created with the mode of a new file; mkstemp would make it private.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    undo.callback(_remove, temporary)
+    undo.callback(_quietly, temporary.unlink)
     with os.fdopen(descriptor, "wb") as stream:
         if path.exists():
             status = path.stat()
@@ -295,12 +295,12 @@ def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
 
 def _keep(path: Path, undo: ExitStack) -> Path:
     backup = _sibling(path)
-    undo.callback(_remove, backup)
+    undo.callback(_quietly, backup.unlink)
     try:
         backup.hardlink_to(path)
     except OSError:  # not every file system has hard links
         shutil.copy2(path, backup)
-    undo.callback(_put_back, backup, path)
+    undo.callback(_quietly, backup.replace, path)
     return backup
 
 
@@ -320,16 +320,6 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _put_back(backup: Path, path: Path) -> None:
+def _quietly(act: Callable[..., object], *arguments: object) -> None:
     with contextlib.suppress(OSError):
-        backup.replace(path)
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
-
-
-def _remove_directory(directory: Path) -> None:
-    with contextlib.suppress(OSError):
-        directory.rmdir()
+        act(*arguments)

@@ -114,7 +114,7 @@ class GitReader:
 
     def tags(self) -> list[str]:
         """Return the names of all tags; raise `InputError` for a shallow clone."""
-        if self._git("rev-parse", "--is-shallow-repository", check=True).stdout.strip() == "true":
+        if self.is_shallow():
             cause = "this clone is shallow, so that tags may be missing"
             remedy = "Fetch them first: git fetch --unshallow --tags."
             raise InputError(cause, place=str(self._directory), remedy=remedy)
@@ -172,6 +172,14 @@ class GitReader:
             target = self.read({path: files[path]}, limit=4096)[path].decode("utf-8", "replace")
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         return ""
+
+    def ask(self, *args: str) -> shell.CommandResult | None:
+        """Return what a command of git prints; None where it fails."""
+        try:
+            done = self._git(*args)
+        except ExternalError:
+            return None
+        return None if done.returncode else done
 
     def _git(self, *args: str, input: str | None = None, check: bool = False) -> shell.CommandResult:  # noqa: A002
         if not self._directory.is_dir():

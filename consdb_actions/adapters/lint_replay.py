@@ -9,11 +9,10 @@ import re
 import sys
 import traceback
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import psycopg
@@ -34,7 +33,6 @@ from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Difference, Snapshot, compare
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.lint.script import (
-    INCLUDED,
     Direction,
     DirectionRun,
     Failure,
@@ -46,8 +44,6 @@ from consdb_actions.lint.script import (
     Notice,
     RevisionScript,
     SquawkFinding,
-    read_output,
-    write_input,
 )
 from consdb_actions.lint.sql import Name, ParsedStatement, SqlError, read
 
@@ -248,22 +244,22 @@ class _Cursor(psycopg.ClientCursor[Any]):
         super().execute(statement)
 
     def fetchone(self) -> Any:
-        self._asked()
+        self._note_rows()
         return super().fetchone()
 
     def fetchmany(self, size: int = 0) -> Any:
-        self._asked()
+        self._note_rows()
         return super().fetchmany(size)
 
     def fetchall(self) -> Any:
-        self._asked()
+        self._note_rows()
         return super().fetchall()
 
     def __next__(self) -> Any:
-        self._asked()
+        self._note_rows()
         return super().__next__()
 
-    def _asked(self) -> None:
+    def _note_rows(self) -> None:
         recorder: Recorder | None = getattr(self.connection, "recorder", None)
         if self.rows_of_tables and recorder is not None:
             recorder.note("later code depends on rows of tables, and these are empty")
@@ -286,12 +282,8 @@ class Recorder:
 
     def line(self) -> int:
         """Return the current line of the revision; 0 if it is not running."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            if frame.f_code.co_filename == self._path:
-                return frame.f_lineno
-            frame = frame.f_back
-        return 0
+        frames = traceback.walk_stack(sys._getframe())
+        return next((line for frame, line in frames if frame.f_code.co_filename == self._path), 0)
 
     def note(self, message: str, kind: Any = "unjudged") -> None:
         """Record an observation besides the statements, once per line."""
@@ -302,14 +294,12 @@ class Recorder:
     def ended(self, what: str) -> None:
         """Record the end of a transaction."""
         self.boundaries.append(len(self.steps))
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
+        for frame, _ in traceback.walk_stack(sys._getframe()):
             if frame.f_code.co_name == "autocommit_block":
                 return
             if frame.f_code.co_filename == self._path:
                 self.note(f"{what} of the connection", "transaction")
                 return
-            frame = frame.f_back
 
     def read(self, *, whole: bool = True) -> LintState:
         """Read the catalog."""
@@ -749,37 +739,41 @@ def quiet() -> Iterator[None]:
         yield
 
 
+# Rules of squawk that are off by default and matter here.
+_INCLUDED = (
+    "ban-alter-row-level-security",
+    "ban-create-policy",
+    "ban-drop-policy",
+    "require-concurrent-reindex",
+)
+
+
 def squawk_findings(run: DirectionRun, boundaries: Sequence[int], version: str) -> tuple[SquawkFinding, ...]:
     """Run squawk on an upgrade, with the ends of transactions between its statements."""
-    texts: list[str] = []
-    numbers: list[int] = []
+    text, numbers, starts = "", list[int](), list[int]()
     for number, step in enumerate(run.steps):
-        if number in boundaries and (step.parsed is None or not step.parsed.transaction):
-            texts.append("COMMIT")
-            numbers.append(-1)
-        if step.parsed is not None:
-            texts.append(step.parsed.sql)
-            numbers.append(number)
-    found = ask_squawk(texts, version)
-    return tuple(replace(f, statement=numbers[f.statement]) for f in found if numbers[f.statement] >= 0)
-
-
-def ask_squawk(statements: Sequence[str], version: str) -> tuple[SquawkFinding, ...]:
-    """Run squawk on statements."""
-    if not statements:
+        ends = number in boundaries and (step.parsed is None or not step.parsed.transaction)
+        for statement, of in ((ends and "COMMIT", -1), (step.parsed and step.parsed.sql, number)):
+            if statement:
+                starts.append(text.count("\n"))
+                numbers.append(of)
+                text += f"{statement}\n;\n"
+    if not text:
         return ()
     arguments = ["--reporter", "json", "--assume-in-transaction", f"--pg-version={version.split('.')[0]}.0"]
-    arguments += [f"--include={rule}" for rule in INCLUDED]
-    done = run_program(
-        [_squawk_program(), *arguments], input=write_input(statements), timeout=60, check=False
-    )
+    arguments += [f"--include={rule}" for rule in _INCLUDED]
+    done = run_program([_squawk_program(), *arguments], input=text, timeout=60, check=False)
     try:
-        return read_output(done.stdout, statements)
+        found = [
+            SquawkFinding(numbers[bisect_right(starts, item["line"]) - 1], item["rule_name"], item["message"])
+            for item in json.loads(done.stdout or "[]")
+        ]
     except (ValueError, KeyError, IndexError) as error:
         raise ExternalError(
             f"squawk exited with {done.returncode} without a result: {done.stderr.strip()[:200]}",
             remedy="Install the package again: it brings squawk-cli.",
         ) from error
+    return tuple(finding for finding in found if finding.statement >= 0)
 
 
 def _squawk_program() -> str:

@@ -105,7 +105,7 @@ def meanwhile(function: Callable[[Callable[[], bool]], Result]) -> Iterator[list
             yield results
         finally:
             os.close(end)
-        done, _failed = _collect(workers, queue, lambda *_words: None)
+        done, _failed = _collect(workers, queue, lambda *_arguments: None)
         results.extend(done.values())
 
 
@@ -147,7 +147,7 @@ def _work(
             ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
         for number in _numbers(queue):
             try:
-                result = function(items[number], lambda *words: channel.send(("told", 0, words)))
+                result = function(items[number], lambda *arguments: channel.send(("progress", 0, arguments)))
             except Exception as error:
                 channel.send(("failed", number, _portable(error)))
                 break
@@ -186,7 +186,7 @@ def _collect(
             except (EOFError, OSError):
                 channels.remove(channel)
                 continue
-            if kind == "told":
+            if kind == "progress":
                 tell(*value)
             elif kind == "done":
                 done[number] = value

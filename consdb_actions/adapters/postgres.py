@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -150,7 +150,7 @@ COMMENT ON TYPE public.spoly IS 'stand-in for the pgSphere type: text without ge
 """
 
 
-def make_spoly_available(connection: Connection) -> tuple[str, str]:
+def make_spoly_available(connection: Connection) -> str:
     """Create the extension pg_sphere, or a stand-in for its type where the server has none that works."""
     present = connection.execute(
         "SELECT t.oid, e.extname FROM (SELECT to_regtype('spoly') AS oid) t"
@@ -158,19 +158,15 @@ def make_spoly_available(connection: Connection) -> tuple[str, str]:
         " LEFT JOIN pg_extension e ON e.oid = d.refobjid"
     ).fetchone()
     if present is not None and present[0] is not None:
-        return (EXTENSION if present[1] == EXTENSION else STAND_IN), ""
-    problem = ""
+        return EXTENSION if present[1] == EXTENSION else STAND_IN
     available = connection.execute("SELECT name FROM pg_available_extensions WHERE name = %s", [EXTENSION])
     if available.fetchone() is not None:
-        try:
+        # It fails with pg_sphere 1.2.0 and Postgres 15.20, which checks operators more strictly than 15.18.
+        with suppress(psycopg.Error):
             connection.execute("CREATE EXTENSION pg_sphere SCHEMA public")
-        except psycopg.Error as error:
-            # Seen with pg_sphere 1.2.0 and Postgres 15.20, which checks operators more strictly than 15.18.
-            problem = error.diag.message_primary or str(error)
-        else:
-            return EXTENSION, ""
+            return EXTENSION
     connection.execute(_STAND_IN_SQL)
-    return STAND_IN, problem
+    return STAND_IN
 
 
 class SharedEngine:
@@ -225,47 +221,38 @@ class SharedEngine:
         return os.getpid(), self._opened[-1]
 
 
-class Backend(Protocol):
+class Backend:
     """A running server, our own or a given one."""
 
-    @property
-    def maintenance(self) -> str:
-        """The database for administrative statements."""
-
-    @property
-    def template(self) -> str:
-        """The prepared database that others are copied from."""
+    maintenance = "postgres"  # The database for administrative statements
+    template = "template1"  # The prepared database that others are copied from
 
     def physical(self, name: str) -> str:
         """Return a database's name in the server."""
+        return name
 
     def address(self, database: str) -> URL:
         """Return a database's address, by its name in the server."""
+        raise NotImplementedError
 
     def log(self) -> str:
         """Return the server's log; empty where that cannot be read."""
+        return ""
 
     def failure(self, error: BaseException) -> ExternalError | None:
         """Return an error where the server is at fault, else None."""
+        return trouble(error)
 
 
 _SECONDS_TO_START = 60.0
 
 
-class OwnServer:
+class OwnServer(Backend):
     """A running server of our own; the constructor waits until it answers."""
-
-    maintenance = "postgres"
-    # The whole cluster is ours, so its default template is prepared.
-    template = "template1"
 
     def __init__(self, process: ServerProcess) -> None:
         self._process = process
         self._wait_until_ready()
-
-    def physical(self, name: str) -> str:
-        """Return the name unchanged."""
-        return name
 
     def address(self, database: str) -> URL:
         """Return the address of a database, with the superuser's name."""
@@ -312,24 +299,13 @@ _OPTION = "--database-url"
 _ROLE_MARK = "made by consdb-actions for a scratch database"
 
 
-@dataclass(frozen=True)
-class GivenServer:
-    """A running server, reached through one URL."""
+class GivenServer(Backend):
+    """A running server, reached through one URL; names of databases start with this run's prefix."""
 
-    url: URL  # The database for administrative statements
-    prefix: str  # First part of this run's database names
-    version: str
-    superuser: bool
-
-    @property
-    def maintenance(self) -> str:
-        """The database for administrative statements."""
-        return self.url.database or "postgres"
-
-    @property
-    def template(self) -> str:
-        """The prepared database that others are copied from."""
-        return f"{self.prefix}template"
+    def __init__(self, url: URL, prefix: str, version: str, *, superuser: bool) -> None:
+        self.url, self.prefix, self.version, self.superuser = url, prefix, version, superuser
+        self.maintenance = url.database or "postgres"
+        self.template = f"{prefix}template"
 
     def physical(self, name: str) -> str:
         """Return a database's name in the server, unique to this run."""
@@ -343,14 +319,6 @@ class GivenServer:
     def address(self, database: str) -> URL:
         """Return a database's address, by its name in the server."""
         return self.url.set(database=database)
-
-    def log(self) -> str:
-        """Return nothing: the log of a given server cannot be read."""
-        return ""
-
-    def failure(self, error: BaseException) -> ExternalError | None:
-        """Return an error where the server is at fault, else None."""
-        return trouble(error)
 
 
 @contextmanager
@@ -417,7 +385,9 @@ def _inspect(url: URL) -> GivenServer:
             remedy=f'Have an administrator run `ALTER ROLE "{user}" CREATEDB`, name another user, or leave '
             "the option out to use a server of our own.",
         )
-    return GivenServer(url, f"consdb_actions_{secrets.token_hex(4)}_", f"{major}.{minor}", bool(superuser))
+    return GivenServer(
+        url, f"consdb_actions_{secrets.token_hex(4)}_", f"{major}.{minor}", superuser=bool(superuser)
+    )
 
 
 def _make_roles(server: GivenServer, roles: Sequence[str]) -> None:
@@ -533,7 +503,6 @@ class ServerInfo:
     source: str  # ``given URL``, ``system`` or ``embedded``
     version: str
     pgsphere: str  # ``pg_sphere`` for the real extension, else ``stand-in``
-    pgsphere_problem: str = ""  # Postgres's message if an installed extension does not work
 
 
 class ScratchServer:
@@ -616,52 +585,46 @@ def scratch_server(
     roles. ``prestarted`` is a server that was started already. ExternalError if it fails; InputError if none
     is usable.
     """
-    with _running(database_url, prefer, roles, settings, prestarted) as server:
+    with ExitStack() as stack:
+        server = _running(stack, database_url, prefer, roles, settings, prestarted)
+        stack.callback(server.close)
         try:
             yield server
         except Exception as error:
             if failure := server._backend.failure(error):
                 raise failure from error
             raise
-        finally:
-            server.close()
 
 
-@contextmanager
 def _running(
+    stack: ExitStack,
     database_url: str | None,
     prefer: Preference,
     roles: Sequence[str],
     settings: Mapping[str, str] | None,
     prestarted: StartingServer | None,
-) -> Iterator[ScratchServer]:
+) -> ScratchServer:
     if database_url is not None:
-        with given_server(database_url, roles) as given:
-            # Another user than a superuser finds the type only where an administrator put it: in template1.
-            source = (
-                "template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'" if given.superuser else "template1"
-            )
-            statement = SQL("CREATE DATABASE {} TEMPLATE ").format(Identifier(given.template)) + SQL(source)
-            execute(given.url, statement)
-            info = ServerInfo("given URL", given.version, *_with_spoly(given))
-            yield ScratchServer(given, info, own=False)
-        return
-    with ExitStack() as stack:
-        process = (
-            prestarted.process() if prestarted else stack.enter_context(server_process(prefer, settings))
+        given = stack.enter_context(given_server(database_url, roles))
+        # Another user than a superuser finds the type only where an administrator put it: in template1.
+        source = "template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'" if given.superuser else "template1"
+        execute(
+            given.url, SQL("CREATE DATABASE {} TEMPLATE ").format(Identifier(given.template)) + SQL(source)
         )
-        own = OwnServer(process)
-        # Postgres's own roles exist already: at a site the tables may belong to one of them.
-        missing = [role for role in roles if role != SUPERUSER and not role.startswith("pg_")]
-        if missing:
-            statements = [SQL("CREATE ROLE {}").format(Identifier(role)) for role in missing]
-            execute(own.address(own.maintenance), SQL(";").join(statements))
-        installation = process.installation
-        info = ServerInfo(installation.source, installation.version, *_with_spoly(own))
-        yield ScratchServer(own, info, own=True)
+        return ScratchServer(given, ServerInfo("given URL", given.version, _with_spoly(given)), own=False)
+    process = prestarted.process() if prestarted else stack.enter_context(server_process(prefer, settings))
+    own = OwnServer(process)
+    # Postgres's own roles exist already: at a site the tables may belong to one of them.
+    missing = [role for role in roles if role != SUPERUSER and not role.startswith("pg_")]
+    if missing:
+        statements = [SQL("CREATE ROLE {}").format(Identifier(role)) for role in missing]
+        execute(own.address(own.maintenance), SQL(";").join(statements))
+    installation = process.installation
+    info = ServerInfo(installation.source, installation.version, _with_spoly(own))
+    return ScratchServer(own, info, own=True)
 
 
-def _with_spoly(backend: Backend) -> tuple[str, str]:
+def _with_spoly(backend: Backend) -> str:
     url = backend.address(backend.template)
     try:
         with connect(url) as connection:

@@ -9,10 +9,11 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Thread
 from typing import Literal
 
 from consdb_actions.adapters.files import remove_tree, scratch_directory, temporary_base
@@ -374,8 +375,10 @@ class ServerProcess:
         if code is None:
             return None
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        last = tail(self.log()[-16_000:])
         return ExternalError(
-            f"the scratch Postgres server ended unexpectedly, {how}{_log_end(self._directory)}",
+            f"the scratch Postgres server ended unexpectedly, {how}"
+            + (f"; the end of its log:\n{last}" if last else ""),
             remedy="Run again; if it persists, check for a full disk or too little memory.",
         )
 
@@ -497,42 +500,21 @@ def _initdb(programs: Path, data: Path, account: UserAccount | None, watchdog: P
         )
 
 
-def _log_end(directory: Path) -> str:
-    try:
-        with (directory / "log").open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 16_000))
-            words = tail(stream.read().decode("utf-8", "replace"))
-    except OSError:
-        return ""
-    return f"; the end of its log:\n{words}" if words else ""
-
-
 class StartingServer:
     """A server that is being started; closing ``stack`` stops it."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._process: ServerProcess | None = None
-        self._error: BaseException | None = None
-        self._thread = Thread(target=self._start)
-        self._thread.start()
-
-    def _start(self) -> None:
-        try:
-            self._process = self._stack.enter_context(server_process())
-        except BaseException as error:
-            self._error = error
+        pool = ThreadPoolExecutor(1)
+        self._start = pool.submit(lambda: stack.enter_context(server_process()))
+        pool.shutdown(wait=False)
 
     def settle(self) -> None:
         """Wait until the start succeeded or failed."""
-        self._thread.join()
+        futures.wait([self._start])
 
     def process(self) -> ServerProcess:
         """Return the server, or raise what prevented its start."""
-        self.settle()
-        if self._process is None:
-            raise self._error or RuntimeError("the thread has ended without a server")
-        return self._process
+        return self._start.result()
 
 
 @contextmanager

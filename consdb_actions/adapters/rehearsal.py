@@ -106,7 +106,7 @@ class RehearsalSite:
 
 
 @dataclass(frozen=True)
-class Begun:
+class InitialSection:
     """A section before the migration."""
 
     section: Section
@@ -125,33 +125,35 @@ class Pair:
         """Return the place of a site; None if it is neither."""
         return next((p for p in (self.publisher, self.replica) if p.site.id == site), None)
 
-    def lay_out(self, published: Sequence[Begun], local: Sequence[Begun], rows: int) -> None:
+    def prepare(
+        self, published: Sequence[InitialSection], local: Sequence[InitialSection], rows: int
+    ) -> None:
         """Create the state before a migration: revisions, rows, publication, subscription."""
         for place, sections in ((self.publisher, published), (self.replica, [*published, *local])):
             self._history(place, sections)
         self._rows(self.publisher, published, rows)
         self._rows(self.replica, local, rows)
         if published:
-            self._replicate([begun.section for begun in published])
+            self._replicate([initial.section for initial in published])
 
-    def _history(self, place: RehearsalSite, sections: Sequence[Begun]) -> None:
+    def _history(self, place: RehearsalSite, sections: Sequence[InitialSection]) -> None:
         engine = sa.create_engine(place.url(), poolclass=sa.NullPool)
         try:
             with engine.begin() as connection:
-                for begun in sections:
-                    prepare(connection, begun.section)
-                    history = begun.section.revisions()
+                for initial in sections:
+                    prepare(connection, initial.section)
+                    history = initial.section.revisions()
                     ids = [one.revision for one in history]
-                    count = ids.index(begun.revision) + 1 if begun.revision in ids else 0
-                    replay(connection, begun.section, history[:count])
+                    count = ids.index(initial.revision) + 1 if initial.revision in ids else 0
+                    replay(connection, initial.section, history[:count])
         finally:
             engine.dispose()
 
-    def _rows(self, place: RehearsalSite, sections: Sequence[Begun], rows: int) -> None:
+    def _rows(self, place: RehearsalSite, sections: Sequence[InitialSection], rows: int) -> None:
         with place.server.open_database(place.site.database) as engine, engine.begin() as connection:
-            for begun in sections:
-                snapshot = read_snapshot(connection, begun.section.schema)
-                seed(connection, snapshot, rows=rows, change=begun.change)
+            for initial in sections:
+                snapshot = read_snapshot(connection, initial.section.schema)
+                seed(connection, snapshot, rows=rows, change=initial.change)
 
     def _replicate(self, sections: Sequence[Section]) -> None:
         replication = self.publisher.replication
@@ -307,7 +309,7 @@ class RowWriter:
         for section in self.sections:
             known = None
             with self._counted(engine) as connection:
-                known = self._look(connection, section)
+                known = self._read_tables(connection, section)
             if known is None:
                 continue
             made: dict[str, dict[str, str | None]] = {}
@@ -337,15 +339,12 @@ class RowWriter:
                 connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
-            self._refuse(error)
+            cause = getattr(error, "orig", None) or error
+            self.refused[str(cause).strip().split("\n", 1)[0][:200]] += 1
             self._known.clear()
         self.longest = max(self.longest, time.monotonic() - started)
 
-    def _refuse(self, error: Exception) -> None:
-        cause = getattr(error, "orig", None) or error
-        self.refused[str(cause).strip().split("\n", 1)[0][:200]] += 1
-
-    def _look(self, connection: sa.Connection, section: Section) -> _Known:
+    def _read_tables(self, connection: sa.Connection, section: Section) -> _Known:
         """Read the tables again if the section has another revision."""
         query = SQL("SELECT version_num FROM {}").format(
             Identifier(section.version_schema, section.version_table)
@@ -416,7 +415,7 @@ _TRIES = 20  # retries of a command that gets no locks
 
 
 @dataclass
-class Hands:
+class BlockExecutor:
     """Executes the blocks of a runbook."""
 
     pair: Pair
@@ -426,43 +425,25 @@ class Hands:
     by_hand: bool = False  # use the commands of alembic instead of ours
     patience: float = 60.0  # maximum seconds for a statement or a ``wait``
     schemas: Path | None = None  # a checkout of sdm_schemas for an ``env.py`` that needs one
-    _done: dict[str, Callable[[Block], str]] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self._done = {
-            "sql": self._sql,
-            "check": self._check,
-            "wait": self._wait,
-            "compare": self._compare,
-            "look": self._sql,
-            "preflight": self._ours,
-            "upgrade": self._ours,
-            "downgrade": self._ours,
-            "by-hand": self._alembic,
-            "stop": self._stop,
-            "start": self._start,
-        }
-
-    def carry_out(self, placed: PlacedBlock) -> BlockResult:
+    def execute(self, placed: PlacedBlock) -> BlockResult:
         """Execute one block; a failure is returned, not raised."""
         block = placed.block
         skipped = "upgrade" if self.by_hand else "by-hand"
         if block.kind == skipped or (self.by_hand and block.kind in ("downgrade", "preflight")):
             return BlockResult(placed, "not rehearsed", text="the alternative was rehearsed")
-        if block.kind not in self._done or not self._here(block):
+        places = [self.pair.place(site) for site in block.site.split(",")]
+        if block.kind not in _EXECUTED or None in places:
             return BlockResult(placed, "not rehearsed", text="not possible in a rehearsal")
         started = time.monotonic()
         try:
-            words = self._done[block.kind](block)
+            text = _EXECUTED[block.kind](self, block)
         except (psycopg.Error, CheckFailed, ExternalError, pglast.Error) as error:
             said = str(getattr(error, "cause", "") or error).strip()
             if "SDM_SCHEMAS_DIR" in said and self.schemas is None:
                 said += "\nThe tree's env.py reads schema files: name a checkout with --sdm-schemas."
             return BlockResult(placed, "failed", time.monotonic() - started, said)
-        return BlockResult(placed, "done", time.monotonic() - started, words)
-
-    def _here(self, block: Block) -> bool:
-        return all(self.pair.place(site) is not None for site in block.site.split(","))
+        return BlockResult(placed, "done", time.monotonic() - started, text)
 
     def _place(self, block: Block) -> RehearsalSite:
         place = self.pair.place(block.site)
@@ -484,17 +465,16 @@ class Hands:
         return self._ask(self._place(block), block)
 
     def _check(self, block: Block) -> str:
-        answer = self._ask(self._place(block), block)
-        if answer != block.answer:
-            raise CheckFailed(f"it returns {answer or 'nothing'}, expected {block.answer}")
-        return answer
+        return self._expect(block, 0.0)
 
     def _wait(self, block: Block) -> str:
-        place = self._place(block)
-        deadline = time.monotonic() + min(block.seconds or self.patience, self.patience)
-        while (answer := self._ask(place, block)) != block.answer:
-            if time.monotonic() > deadline:
-                raise CheckFailed(f"it still returns {answer or 'nothing'}, expected {block.answer}")
+        return self._expect(block, min(block.seconds or self.patience, self.patience))
+
+    def _expect(self, block: Block, seconds: float) -> str:
+        deadline = time.monotonic() + seconds
+        while (answer := self._sql(block)) != block.answer:
+            if time.monotonic() >= deadline:
+                raise CheckFailed(f"it returns {answer or 'nothing'}, expected {block.answer}")
             time.sleep(_AGAIN)
         return answer
 
@@ -517,13 +497,13 @@ class Hands:
             writer.resume()
         return "writers here continue"
 
-    def _ours(self, block: Block) -> str:
+    def _run_ours(self, block: Block) -> str:
         """Run our command on the database of the rehearsal, with its evidence elsewhere."""
         lines = [line for line in _lines(block.text) if not line.startswith(":")]
-        words = [word for line in lines for word in shlex.split(line)]
-        if words[:1] != ["consdb-actions"]:
+        parts = [part for line in lines for part in shlex.split(line)]
+        if parts[:1] != ["consdb-actions"]:
             raise CheckFailed(f"this is not a command of consdb-actions: {block.text.splitlines()[0]}")
-        arguments = words[1:]
+        arguments = parts[1:]
         evidence = self.folder / f"{block.site}-{block.kind}.json"
         if "--evidence" in arguments:
             place = arguments.index("--evidence")
@@ -537,21 +517,23 @@ class Hands:
             return self._run([sys.executable, "-m", "consdb_actions", *arguments], {})
         except CheckFailed:
             if evidence.exists():
-                raise CheckFailed(_against(json.loads(evidence.read_text(encoding="utf-8")))) from None
+                raise CheckFailed(
+                    _stopping_checks(json.loads(evidence.read_text(encoding="utf-8")))
+                ) from None
             raise
 
-    def _alembic(self, block: Block) -> str:
+    def _run_alembic(self, block: Block) -> str:
         environment: dict[str, str] = {}
         said = ""
         for line in _lines(block.text):
-            words = shlex.split(line)
-            if words[:1] == ["export"]:
-                name, _, value = words[1].partition("=")
+            parts = shlex.split(line)
+            if parts[:1] == ["export"]:
+                name, _, value = parts[1].partition("=")
                 environment[name] = value
-            elif words[:1] == ["alembic"]:
+            elif parts[:1] == ["alembic"]:
                 url = self._place(block).url(block.account).render_as_string(hide_password=False)
                 environment["CONSDB_URL"] = url.replace("%2F", "/")
-                said = self._again([sys.executable, "-m", "alembic", *words[1:]], environment)
+                said = self._again([sys.executable, "-m", "alembic", *parts[1:]], environment)
         return said
 
     def _again(self, command: list[str], environment: Mapping[str, str]) -> str:
@@ -578,7 +560,22 @@ class Hands:
         return tail(done.stdout or done.stderr, lines=3)
 
 
-def _against(report: dict[str, Any]) -> str:
+_EXECUTED: dict[str, Callable[[BlockExecutor, Block], str]] = {
+    "sql": BlockExecutor._sql,
+    "check": BlockExecutor._check,
+    "wait": BlockExecutor._wait,
+    "compare": BlockExecutor._compare,
+    "look": BlockExecutor._sql,
+    "preflight": BlockExecutor._run_ours,
+    "upgrade": BlockExecutor._run_ours,
+    "downgrade": BlockExecutor._run_ours,
+    "by-hand": BlockExecutor._run_alembic,
+    "stop": BlockExecutor._stop,
+    "start": BlockExecutor._start,
+}
+
+
+def _stopping_checks(report: dict[str, Any]) -> str:
     """Return from the evidence what stopped a migration."""
     checks = [*report["checks"], *(c for s in report["sections"] for c in s["verification"])]
     stops = [check for check in checks if check["state"] == "refused" and not check["accepted"]]
@@ -603,20 +600,20 @@ _ERRORS = re.compile(r"^.*\] logical replication .*?\b(?:ERROR|FATAL):\s+(.*)$",
 _HARMLESS = ("terminating", "could not receive data from WAL stream")
 
 
-class Play:
+class PhaseRunner:
     """Executes acts and compares the sites after each."""
 
     def __init__(
         self,
         pair: Pair,
-        hands: Hands,
+        executor: BlockExecutor,
         published: Sequence[Section],
         local: Sequence[Section],
         progress: Callable[[str, str], None],
         unrestored: Collection[str],
     ) -> None:
         self._unrestored = unrestored
-        self._pair, self._hands, self._progress = pair, hands, progress
+        self._pair, self._executor, self._progress = pair, executor, progress
         self._published, self._local = published, local
         self._before = self._catalogs()
         self._read = len(pair.replica.server.log())
@@ -626,37 +623,36 @@ class Play:
         """Execute acts in sequence until one fails."""
         for name, title, blocks in acts_of(placed, wanted):
             self._write()
-            results = list(self._carry_out(name, blocks))
+            results = list(self._execute(name, blocks))
             failed = any(result.state == "failed" for result in results)
-            findings = () if failed else tuple(self._findings(name))
-            errors = tuple(self._errors())
+            findings = [] if failed else list(self._findings(name))
+            errors, lost = tuple(self._errors()), tuple(self._refused())
             if not failed:
-                words = "no worker of the replication has logged an error"
-                findings = (*findings, RehearsalFinding(not errors, words, errors[:_MOST]))
-            lost = tuple(self._refused())
-            words = "the database has refused no row that was written meanwhile"
-            findings = (*findings, RehearsalFinding(not lost, words, lost[:_MOST]))
-            act = Act(name, title, tuple(results), findings, errors)
+                message = "no worker of the replication has logged an error"
+                findings.append(RehearsalFinding(not errors, message, errors[:_MOST]))
+            message = "the database has refused no row that was written meanwhile"
+            findings.append(RehearsalFinding(not lost, message, lost[:_MOST]))
+            act = Act(name, title, tuple(results), tuple(findings), errors)
             yield act
             if not act.passed:
                 return
 
-    def _carry_out(self, name: str, blocks: Sequence[PlacedBlock]) -> Iterator[BlockResult]:
+    def _execute(self, name: str, blocks: Sequence[PlacedBlock]) -> Iterator[BlockResult]:
         for placed in blocks:
             self._progress(name, f"{placed.step}: {placed.block.kind}")
-            result = self._hands.carry_out(placed)
+            result = self._executor.execute(placed)
             yield result
             if result.state == "failed":
                 return
 
     def _write(self) -> None:
-        for writer in self._hands.writers.values():
+        for writer in self._executor.writers.values():
             writer.resume()
             writer.rounds(_ROUNDS)
 
     def _findings(self, name: str) -> Iterator[RehearsalFinding]:
         self._write()
-        for writer in self._hands.writers.values():
+        for writer in self._executor.writers.values():
             writer.pause()
         if self._published:
             yield self._caught_up()
@@ -669,18 +665,18 @@ class Play:
             yield RehearsalFinding(
                 not found,
                 f"{section.schema}: tables, views and privileges are equal at both sites",
-                _told(found, *(place.site.title for place in self._places)),
+                _described(found, *(place.site.title for place in self._places)),
             )
         if name != "migrate":
             found = [d for key, before in self._before.items() for d in compare(before, catalogs[key])]
             known = [d for d in found if name == "back" and ".".join(d.path) in self._unrestored]
             if known:
-                words = "the downgrade does not restore what the runbook warns of"
-                yield RehearsalFinding(True, words, _told(known, "before", "now"), warning=True)
+                message = "the downgrade does not restore what the runbook warns of"
+                yield RehearsalFinding(True, message, _described(known, "before", "now"), warning=True)
             found = [d for d in found if d not in known]
             what = "all other tables" if known else "tables"
             yield RehearsalFinding(
-                not found, f"{what}, views and privileges are restored", _told(found, "before", "now")
+                not found, f"{what}, views and privileges are restored", _described(found, "before", "now")
             )
 
     @property
@@ -695,10 +691,9 @@ class Play:
     def _caught_up(self) -> RehearsalFinding:
         replication = self._pair.publisher.replication
         block = Block("sql", self._pair.publisher.site.id, sql.caught_up(replication, 30))
-        result = self._hands.carry_out(PlacedBlock("", "", block))
-        return RehearsalFinding(
-            result.state == "done", "every row has arrived at the replica", _some(result.text)
-        )
+        result = self._executor.execute(PlacedBlock("", "", block))
+        details = (result.text,) if result.text else ()
+        return RehearsalFinding(result.state == "done", "every row has arrived at the replica", details)
 
     def _counted(self) -> Iterator[RehearsalFinding]:
         """Read the replica's error counters, if its version has them."""
@@ -713,10 +708,8 @@ class Play:
         except psycopg.errors.UndefinedTable:
             return
         counts = tuple(int(str(count)) for count in row or (0, 0))
-        details = f"apply {counts[0]}, copy {counts[1]}" if any(counts) else ""
-        yield RehearsalFinding(
-            not any(counts), "the replica has counted no replication error", _some(details)
-        )
+        details = (f"apply {counts[0]}, copy {counts[1]}",) if any(counts) else ()
+        yield RehearsalFinding(not any(counts), "the replica has counted no replication error", details)
 
     def _rows(self) -> Iterator[RehearsalFinding]:
         for section in self._published:
@@ -728,8 +721,8 @@ class Play:
                 for name in names
                 if here.get(name) != there.get(name)
             ]
-            words = f"{section.schema}: all {count} rows in {len(names)} tables are the same at both sites"
-            yield RehearsalFinding(not differ, words, tuple(differ[:_MOST]))
+            message = f"{section.schema}: all {count} rows in {len(names)} tables are the same at both sites"
+            yield RehearsalFinding(not differ, message, tuple(differ[:_MOST]))
 
     def _all_rows(self, place: RehearsalSite, schema: str) -> Rows:
         with place.server.open_database(place.site.database) as engine, engine.connect() as connection:
@@ -748,8 +741,8 @@ class Play:
         }
 
     def _refused(self) -> Iterator[str]:
-        now = sum((writer.refused for writer in self._hands.writers.values()), start=Counter[str]())
-        yield from (f"{count} times: {words}" for words, count in sorted((now - self._lost).items()))
+        now = _total(writer.refused for writer in self._executor.writers.values())
+        yield from (f"{count} times: {error}" for error, count in sorted((now - self._lost).items()))
         self._lost = now
 
     def _errors(self) -> Iterator[str]:
@@ -757,22 +750,22 @@ class Play:
         text = self._pair.replica.server.log()[self._read :]
         self._read += len(text)
         found = dict.fromkeys(match[1] for match in _ERRORS.finditer(text))
-        yield from (words for words in found if not words.startswith(_HARMLESS))
+        yield from (error for error in found if not error.startswith(_HARMLESS))
 
 
-def _some(text: str) -> tuple[str, ...]:
-    return (text,) if text else ()
+def _total(counters: Iterable[Counter[str]]) -> Counter[str]:
+    return sum(counters, start=Counter[str]())
 
 
-def _told(differences: Iterable[Difference], left: str, right: str) -> tuple[str, ...]:
+def _described(differences: Iterable[Difference], left: str, right: str) -> tuple[str, ...]:
     """Describe the differences of two catalogs, without duplicates."""
-    words = dict.fromkeys(
+    texts = dict.fromkeys(
         f"{d.path[0]} is defined differently"
         if d.path[-1] == "definition"
         else f"{'.'.join(d.path)}: {left} {_short(d.left)}, {right} {_short(d.right)}"
         for d in differences
     )
-    return tuple(words)[:_MOST]
+    return tuple(texts)[:_MOST]
 
 
 def _short(value: object) -> str:
@@ -826,10 +819,10 @@ def rehearse(
         progress("", "starting two servers")
         pair = stack.enter_context(two_sites(sites, publisher, replica))
         progress("", "preparing the initial state")
-        begun = [_begun(tree, pair, *span) for span in ranges]
-        published = [one for one in begun if pair.publisher.site.holds(one.section.schema)]
-        local = [one for one in begun if one not in published]
-        pair.lay_out(published, local, rows)
+        initial = [_initial(tree, pair, *span) for span in ranges]
+        published = [one for one in initial if pair.publisher.site.holds(one.section.schema)]
+        local = [one for one in initial if one not in published]
+        pair.prepare(published, local, rows)
         writers = {
             place.site.id: RowWriter(place.url(), [one.section for one in some])
             for place, some in ((pair.publisher, published), (pair.replica, local))
@@ -838,20 +831,18 @@ def rehearse(
         for writer in writers.values():
             stack.callback(writer.stop)
             writer.start()
-        hands = Hands(pair, tree, folder, writers, by_hand, patience, schemas)
+        executor = BlockExecutor(pair, tree, folder, writers, by_hand, patience, schemas)
         sections = [b.section for b in published], [b.section for b in local]
-        play = Play(pair, hands, *sections, progress, unrestored)
-        done = list(play.acts(placed, acts))
+        phases = PhaseRunner(pair, executor, *sections, progress, unrestored)
+        done = list(phases.acts(placed, acts))
         for writer in writers.values():
             writer.stop()
-        written = sum((writer.written for writer in writers.values()), start=Counter[str]())
-        refused = sum((writer.refused for writer in writers.values()), start=Counter[str]())
         return Rehearsal(
             sections=ranges_of(placed),
             servers=(pair.publisher.text, pair.replica.text),
             acts=tuple(done),
-            written=dict(sorted(written.items())),
-            refused=dict(sorted(refused.items())),
+            written=dict(sorted(_total(writer.written for writer in writers.values()).items())),
+            refused=dict(sorted(_total(writer.refused for writer in writers.values()).items())),
             seconds=time.monotonic() - started,
             longest=max((writer.longest for writer in writers.values()), default=0.0),
         )
@@ -863,7 +854,7 @@ def _resolved(tree: Tree, text: str) -> tuple[Section, str, str]:
     return section, resolve(section, span.start), resolve(section, span.end)
 
 
-def _begun(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> Begun:
+def _initial(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> InitialSection:
     """Determine the requirements of a section's migration on existing rows."""
     effects = read_change(tree, section, start, end, pair.publisher.server).forward
     states = expected_catalogs(pair.publisher.server, section, start, end)
@@ -872,4 +863,4 @@ def _begun(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> Be
         {old.name: new.name for old, new in effects.renamed_tables},
         {(c.table.name, c.old): c.column for c in effects.changes("renamed")},
     )
-    return Begun(section, start, change)
+    return InitialSection(section, start, change)

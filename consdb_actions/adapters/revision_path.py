@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +105,7 @@ def read_change(
     """
     between = _between(section, start, end)
     stuck = ""
-    with _untouched():
+    with quiet():
         ups, downs, known, left = (
             replay_range(server, section, between, owner) if server else ([], [], True, None)
         )
@@ -189,15 +187,3 @@ def _tables(state: LintState | None, schema: str) -> tuple[Name, ...]:
 def _columns(state: LintState | None, schema: str) -> tuple[tuple[Name, tuple[str, ...]], ...]:
     relations = state.relations.values() if state is not None else ()
     return tuple(sorted((r.name, r.names) for r in relations if r.name.schema == schema))
-
-
-@contextmanager
-def _untouched() -> Iterator[None]:
-    """Write no compiled files into the tree, and suppress its output."""
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        with quiet():
-            yield
-    finally:
-        sys.dont_write_bytecode = before

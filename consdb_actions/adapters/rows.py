@@ -789,9 +789,9 @@ def _plain_columns(found: TableRules) -> set[str]:
         *(i.definition for i in table.indexes.values()),
         *(c.default or "" for c in table.columns.values() if c.generated),
     ]
-    words = set(re.findall(r"[^\W\d]\w*", " ".join(read)))
+    names = set(re.findall(r"[^\W\d]\w*", " ".join(read)))
     counted = {c.name for c in table.columns.values() if c.identity or c.sequence}
-    return {c for key in found.keys for c in key} | counted | {c for c in table.columns if c in words}
+    return {c for key in found.keys for c in key} | counted | {c for c in table.columns if c in names}
 
 
 def _repeatable(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:

@@ -340,11 +340,11 @@ class Fields:
         )
         return default
 
-    def choice(self, key: str, words: Sequence[str]) -> str:
-        """Return one of ``words``, empty when absent."""
+    def choice(self, key: str, choices: Sequence[str]) -> str:
+        """Return one of ``choices``, empty when absent."""
         text = self.text(key)
-        if text and text not in words:
-            remedy = did_you_mean(text, words) or f"Write one of: {', '.join(words)}."
+        if text and text not in choices:
+            remedy = did_you_mean(text, choices) or f"Write one of: {', '.join(choices)}."
             cause = f'"{key}" of {self.what} is {shorten(text)}, which Felis does not know'
             self.problem(key, cause, remedy)
             return ""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
@@ -141,15 +141,9 @@ def run(
     try:
         # An interrupt between start and assignment would leave an unknown program.
         with shielded():
+            stdin, pipe = subprocess.DEVNULL if data is None else subprocess.PIPE, subprocess.PIPE
             process = _popen(
-                command,
-                cwd=cwd,
-                env=env,
-                account=account,
-                secrets=secrets,
-                stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                command, account, secrets, cwd=cwd, env=env, stdin=stdin, stdout=pipe, stderr=pipe
             )
         if started is not None:
             started(process.pid)
@@ -166,10 +160,10 @@ def run(
         raise
     completed = CommandResult(command, process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
-        words = tail(completed.stderr or completed.stdout, secrets)
+        last = tail(completed.stderr or completed.stdout, secrets)
         code = completed.returncode
         ending = f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        raise ExternalError(f"`{_shown(command, secrets)}` {ending}" + (f":\n{words}" if words else ""))
+        raise ExternalError(f"`{_shown(command, secrets)}` {ending}" + (f":\n{last}" if last else ""))
     return completed
 
 
@@ -230,17 +224,8 @@ def start(
     command = tuple(os.fspath(part) for part in args)
     with contextlib.ExitStack() as stack:
         output = subprocess.DEVNULL if log is None else stack.enter_context(log.open("ab")).fileno()
-        return Process(
-            _popen(
-                command,
-                cwd=cwd,
-                env=env,
-                account=account,
-                stdin=subprocess.PIPE if piped_input else subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        )
+        stdin = subprocess.PIPE if piped_input else subprocess.DEVNULL
+        return Process(_popen(command, account, cwd=cwd, env=env, stdin=stdin, stdout=output, stderr=output))
 
 
 def tail(text: str, secrets: Iterable[str] = (), lines: int = _TAIL_LINES) -> str:
@@ -250,24 +235,12 @@ def tail(text: str, secrets: Iterable[str] = (), lines: int = _TAIL_LINES) -> st
 
 
 def _popen(
-    command: tuple[str, ...],
-    *,
-    cwd: Path | None,
-    env: Mapping[str, str] | None,
-    account: UserAccount | None,
-    stdin: int,
-    stdout: int,
-    stderr: int,
-    secrets: Iterable[str] = (),
+    command: tuple[str, ...], account: UserAccount | None, secrets: Iterable[str] = (), **options: Any
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603  (a list of arguments, never a shell line)
             command,
-            cwd=cwd,
-            env=env,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
+            **options,
             start_new_session=True,
             user=account.uid if account else None,
             group=account.gid if account else None,

@@ -79,8 +79,8 @@ class Section:
         try:
             with warnings.catch_warnings():
                 # Alembic only warns of these, and continues with an incomplete history.
-                for words in (r"Revision \S+ is present more than once", r"Revision \S+ referenced from"):
-                    warnings.filterwarnings("error", words, UserWarning)
+                for pattern in (r"Revision \S+ is present more than once", r"Revision \S+ referenced from"):
+                    warnings.filterwarnings("error", pattern, UserWarning)
                 scripts = ScriptDirectory.from_config(self.config)
                 scripts.get_heads()
         except TerminationSignal:

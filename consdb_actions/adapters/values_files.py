@@ -11,11 +11,10 @@ from typing import Protocol
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.contents import FileCommit, Objects
-from consdb_actions.adapters.shell import CommandResult, run
 from consdb_actions.deploy.drift import ValuesVersion
 from consdb_actions.deploy.model import DeployPolicy, Values, default_files, slots, values_file
 from consdb_actions.deploy.values import Tree, parse_values
-from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.errors import InputError
 
 MAX_FILE = 1_000_000  # Maximum size of a values file in bytes
 
@@ -63,8 +62,9 @@ class FolderFiles:
                 place=str(folder),
                 remedy="Give --phalanx the folder of a clone; for a bare clone, --ref as well.",
             )
-        self.history: History | None = _history(folder, "HEAD")
-        self.commit = _commit(folder, "HEAD") if self.history else None
+        git = GitReader(folder)
+        self.history: History | None = _history(git, "HEAD")
+        self.commit = _commit(git, "HEAD") if self.history else None
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
         """Return files; None for a missing one."""
@@ -98,8 +98,8 @@ class CloneFiles:
             remedy = "Give --phalanx a checkout or clone of the values files, and --ref a commit of it."
             raise InputError(error.cause, place=error.place, remedy=remedy) from error
         self._files = self._reader.files(commit, ("applications/consdb", "applications/consdbtap", "charts"))
-        self.history: History | None = _history(folder, commit)
-        self.commit = _commit(folder, commit)
+        self.history: History | None = _history(self._reader, commit)
+        self.commit = _commit(self._reader, commit)
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
         """Return files; None for a missing one."""
@@ -108,9 +108,8 @@ class CloneFiles:
 
 
 class _GitHistory:
-    def __init__(self, folder: Path, revision: str) -> None:
-        self._folder = folder
-        self._revision = revision
+    def __init__(self, git: GitReader, revision: str) -> None:
+        self._git, self._revision = git, revision
 
     def versions(self, paths: Sequence[str]) -> dict[str, Iterator[Past]]:
         """Return the versions of files, newest first, read on demand."""
@@ -118,40 +117,27 @@ class _GitHistory:
 
     def _versions(self, path: str) -> Iterator[Past]:
         form = "--format=%H%x00%cI%x00%B"
-        log = _git(
-            self._folder, "log", "-z", f"--max-count={MOST_VERSIONS}", form, self._revision, "--", path
-        )
+        log = self._git.ask("log", "-z", f"--max-count={MOST_VERSIONS}", form, self._revision, "--", path)
         fields = log.stdout.split("\0") if log else []
         for commit, at, message in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
-            blob = _git(self._folder, "show", f"{commit}:{path}")
+            blob = self._git.ask("show", f"{commit}:{path}")
             yield commit, message, datetime.fromisoformat(at), blob.stdout_bytes if blob else None
 
 
-def _history(folder: Path, revision: str) -> History | None:
-    shallow = _git(folder, "rev-parse", "--is-shallow-repository")
-    if shallow is None or shallow.stdout.strip() != "false":
-        return None
+def _history(git: GitReader, revision: str) -> History | None:
+    shallow = git.ask("rev-parse", "--is-shallow-repository")
     # A subfolder of another repository has no history of its own.
-    prefix = _git(folder, "rev-parse", "--show-prefix")
-    return _GitHistory(folder, revision) if prefix is not None and not prefix.stdout.strip() else None
+    prefix = git.ask("rev-parse", "--show-prefix")
+    whole = shallow and shallow.stdout.strip() == "false" and prefix and not prefix.stdout.strip()
+    return _GitHistory(git, revision) if whole else None
 
 
-def _commit(folder: Path, revision: str) -> ValuesCommit | None:
-    shown = _git(folder, "show", "--no-patch", "--format=%H %ct", revision)
+def _commit(git: GitReader, revision: str) -> ValuesCommit | None:
+    shown = git.ask("show", "--no-patch", "--format=%H %ct", revision)
     if shown is None:
         return None
     sha, seconds = shown.stdout.split()
     return ValuesCommit(sha, datetime.fromtimestamp(int(seconds), UTC).date())
-
-
-def _git(folder: Path, *arguments: str) -> CommandResult | None:
-    try:
-        return run(
-            ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", folder, *arguments],
-            timeout=120,
-        )
-    except ExternalError:
-        return None
 
 
 def read_values(source: ValuesSource, app: str, policy: DeployPolicy) -> dict[str, Values]:

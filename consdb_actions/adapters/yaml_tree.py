@@ -70,8 +70,8 @@ def shorten(value: object, limit: int = 60) -> str:
 
 def said(error: BaseException) -> str:
     """Return an error as text, with its type if needed."""
-    words = str(error).strip()
-    return words if isinstance(error, SyntaxError | UserWarning) else f"{type(error).__name__}: {words}"
+    message = str(error).strip()
+    return message if isinstance(error, SyntaxError | UserWarning) else f"{type(error).__name__}: {message}"
 
 
 def raised_in(error: BaseException, folder: Path) -> str:

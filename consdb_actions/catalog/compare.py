@@ -126,14 +126,9 @@ def same_fact(attribute: str, left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def same_constraint(left: CatalogConstraint, right: CatalogConstraint) -> bool:
-    """Return whether two constraints are equal, including their comments."""
-    return left.meaning == right.meaning and left.comment == right.comment
-
-
-def same_index(left: CatalogIndex, right: CatalogIndex) -> bool:
-    """Return whether two indexes are equal under any name."""
-    return left.meaning == right.meaning and left.comment == right.comment
+def _same_meaning(left: Any, right: Any) -> bool:
+    """Return whether two constraints or indexes are equal, including their comments."""
+    return bool(left.meaning == right.meaning and left.comment == right.comment)
 
 
 def _relation(a: CatalogRelation, b: CatalogRelation, positions: bool) -> Iterator[Difference]:
@@ -150,8 +145,8 @@ def _relation(a: CatalogRelation, b: CatalogRelation, positions: bool) -> Iterat
         yield from _column((a.name, "columns", name), x, y)
         if positions and x.position != y.position:
             yield Difference((a.name, "columns", name, "position"), x.position, y.position)
-    yield from _mapping((a.name, "constraints"), a.constraints, b.constraints, same_constraint)
-    yield from _mapping((a.name, "indexes"), a.indexes, b.indexes, same_index)
+    yield from _mapping((a.name, "constraints"), a.constraints, b.constraints, _same_meaning)
+    yield from _mapping((a.name, "indexes"), a.indexes, b.indexes, _same_meaning)
     yield from _mapping((a.name, "statistics"), a.statistics, b.statistics)
     yield from _mapping((a.name,), a.extras, b.extras)
 
@@ -178,5 +173,5 @@ def _mapping(
 
 def _grants(path: tuple[str, ...], a: frozenset[Grant], b: frozenset[Grant]) -> Iterator[Difference]:
     for grant in sorted(a ^ b):
-        words = f"{grant.privilege} TO {grant.grantee}" + (" WITH GRANT OPTION" if grant.grantable else "")
-        yield Difference((*path, words), True if grant in a else None, True if grant in b else None)
+        name = f"{grant.privilege} TO {grant.grantee}" + (" WITH GRANT OPTION" if grant.grantable else "")
+        yield Difference((*path, name), True if grant in a else None, True if grant in b else None)

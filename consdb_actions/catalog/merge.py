@@ -7,6 +7,7 @@ conflict.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,6 +35,10 @@ _NOT_DESCRIBED = frozenset({"statistics", "settings"})
 
 _OF_THE_TYPE = frozenset({"default", "sequence", "identity", "generated", "collation"})
 """Facts of a column that depend on its type."""
+
+_Table = CatalogRelation | None  # None where a side lacks it
+_Column = CatalogColumn | None
+_Constraints = Mapping[str, CatalogConstraint]
 
 T = TypeVar("T")
 Named = TypeVar("Named", bound="CatalogConstraint | CatalogIndex")
@@ -217,13 +222,7 @@ class _Merge:
 
     # Tables.
 
-    def _table(
-        self,
-        name: str,
-        base: CatalogRelation | None,
-        head: CatalogRelation | None,
-        current: CatalogRelation | None,
-    ) -> CatalogRelation | None:
+    def _table(self, name: str, base: _Table, head: _Table, current: _Table) -> _Table:
         if head is not None and current is not None:
             return self._merged_table(base or CatalogRelation(name, head.kind, {}), head, current)
         theirs = ""
@@ -237,11 +236,8 @@ class _Merge:
         name = current.name
         columns: dict[str, CatalogColumn] = {}
         for column in dict.fromkeys([*current.columns, *head.columns, *base.columns]):
-            found = self._column(
-                (name, column),
-                *(r.columns.get(column) for r in (base, head, current)),
-            )
-            if found is not None:
+            sides = (r.columns.get(column) for r in (base, head, current))
+            if (found := self._column((name, column), *sides)) is not None:
                 columns[column] = replace(found, position=len(columns))
         shapes = _split(base, head, current, described=self.described)
         constraints = self._constraints(name, *(r.constraints for r in shapes))
@@ -266,13 +262,7 @@ class _Merge:
             statistics={n: s for n, s in current.statistics.items() if columns.keys() >= set(s.columns)},
         )
 
-    def _column(
-        self,
-        path: Path,
-        base: CatalogColumn | None,
-        head: CatalogColumn | None,
-        current: CatalogColumn | None,
-    ) -> CatalogColumn | None:
+    def _column(self, path: Path, base: _Column, head: _Column, current: _Column) -> _Column:
         if head is None or current is None:
             # Its existence is what changes; a different type does not keep a column that is dropped.
             found = self._existing(path, base, head, current, _same_column, attrgetter("type"))
@@ -318,11 +308,7 @@ class _Merge:
     # Constraints and indexes.
 
     def _constraints(
-        self,
-        table: str,
-        base: Mapping[str, CatalogConstraint],
-        head: Mapping[str, CatalogConstraint],
-        current: Mapping[str, CatalogConstraint],
+        self, table: str, base: _Constraints, head: _Constraints, current: _Constraints
     ) -> dict[str, CatalogConstraint]:
         out: dict[str, CatalogConstraint] = {}
         for kind in ("primary key", "unique", "foreign key", "check", "exclusion"):
@@ -373,9 +359,9 @@ class _Merge:
         for name, table in list(relations.items()):
             if table.is_view:
                 continue
-            current = self.current.relations.get(name)
-            constraints = self._with_dependencies(relations, table, table.constraints, current)
-            indexes = self._with_dependencies(relations, table, table.indexes, current)
+            there = partial(self._has_dependencies, relations, table)
+            constraints = {n: c for n, c in table.constraints.items() if there(c)}
+            indexes = {n: i for n, i in table.indexes.items() if there(i)}
             relations[name] = replace(table, constraints=constraints, indexes=indexes)
 
     def _remove_taken_names(self, relations: dict[str, CatalogRelation]) -> None:
@@ -405,23 +391,14 @@ class _Merge:
                     self.conflicts.append(Conflict(path, None, item, without, taken, ((holder,),), ours=True))
             relations[name] = replace(table, constraints=kept[0], indexes=kept[1])
 
-    def _with_dependencies(
-        self,
-        relations: Mapping[str, CatalogRelation],
-        table: CatalogRelation,
-        items: Mapping[str, Named],
-        current: CatalogRelation | None,
-    ) -> dict[str, Named]:
-        return {n: i for n, i in items.items() if self._has_dependencies(relations, table, i, current)}
-
     def _has_dependencies(
         self,
         relations: Mapping[str, CatalogRelation],
         table: CatalogRelation,
-        item: Any,
-        current: CatalogRelation | None,
+        item: CatalogConstraint | CatalogIndex,
     ) -> bool:
-        own = item.columns if isinstance(item, CatalogConstraint) else _index_columns(item, table, current)
+        """Return whether all that an element depends on is there; a missing part may be a conflict."""
+        own = item.columns if isinstance(item, CatalogConstraint) else self._index_columns(item, table)
         missing: list[Path] = [(table.name, c) for c in own if c not in table.columns]
         if isinstance(item, CatalogConstraint) and item.references and item.referenced_schema is None:
             parent = relations.get(item.references)
@@ -431,26 +408,24 @@ class _Merge:
                 missing += [(parent.name, c) for c in absent]
             elif not _has_key(parent, item.referenced):
                 missing += self._lost_keys(parent.name, item.referenced)
-        if not missing:
-            return True
-        ours = _contains(self.head.relations.get(table.name), item)
-        if not (_contains(self.base.relations.get(table.name), item) and not ours):
-            path = (table.name, item.name)
-            if not any(c.path == path for c in self.conflicts):
-                self._add_dependency_conflict(path, item, tuple(missing), ours)
-        return False
+        path, ours = (table.name, item.name), _contains(self.head, table.name, item)
+        dropped = _contains(self.base, table.name, item) and not ours
+        if missing and not dropped and not any(c.path == path for c in self.conflicts):
+            without = f"none, since {', '.join('.'.join(m) for m in missing)} is missing or dropped"
+            head, current = (item, without) if ours else (without, item)
+            leave: Side = "current" if ours else "head"
+            taken = leave if self._answer(path) == leave else None
+            self.conflicts.append(Conflict(path, None, head, current, taken, tuple(missing), ours))
+        return not missing
 
-    def _add_dependency_conflict(self, path: Path, item: Any, missing: tuple[Path, ...], ours: bool) -> None:
-        """Add a conflict about an element without its dependencies."""
-        without = f"none, since {', '.join('.'.join(m) for m in missing)} is missing or dropped"
-        found = (
-            Conflict(path, None, item, without, stands_on=missing, ours=True)
-            if ours
-            else Conflict(path, None, without, item, stands_on=missing)
-        )
-        leave: Side = "current" if ours else "head"
-        taken = leave if self._answer(path) == leave else None
-        self.conflicts.append(replace(found, taken=taken))
+    def _index_columns(self, index: CatalogIndex, table: CatalogRelation) -> list[str]:
+        current = self.current.relations.get(table.name)
+        plain = [e for e, sql in zip(index.elements, index.is_expression, strict=True) if not sql]
+        gone = [c for c in (current.columns if current else ()) if c not in table.columns]
+        text = " ".join(e for e, sql in zip(index.elements, index.is_expression, strict=True) if sql)
+        text += " " + " ".join(str(v) for _, v in index.options)
+        names = set(re.findall(r"[\w$]+", text))
+        return [*plain, *(c for c in gone if c in names)]
 
     def _lost_keys(self, table: str, columns: tuple[str, ...]) -> list[Path]:
         keys: list[Path] = [
@@ -464,13 +439,7 @@ class _Merge:
 
     # Views and sequences.
 
-    def _view(
-        self,
-        name: str,
-        base: CatalogRelation | None,
-        head: CatalogRelation | None,
-        current: CatalogRelation | None,
-    ) -> CatalogRelation | None:
+    def _view(self, name: str, base: _Table, head: _Table, current: _Table) -> _Table:
         """Merge a view; remaking it for a changed table is decided by its rule."""
         if base is None and head is None:
             return current  # a view that no file describes
@@ -551,13 +520,9 @@ def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
     return None
 
 
-def _contains(relation: CatalogRelation | None, item: CatalogConstraint | CatalogIndex) -> bool:
-    if relation is None:
-        return False
-    named: list[CatalogConstraint | CatalogIndex] = [
-        *relation.constraints.values(),
-        *relation.indexes.values(),
-    ]
+def _contains(side: Snapshot, table: str, item: CatalogConstraint | CatalogIndex) -> bool:
+    found = side.relations.get(table)
+    named: list[Any] = [*found.constraints.values(), *found.indexes.values()] if found else []
     return any(k.name == item.name or k.meaning == item.meaning for k in named)
 
 
@@ -654,12 +619,3 @@ def _free_key_names(relations: dict[str, CatalogRelation]) -> None:
             kept = {n: c for n, c in relation.constraints.items() if n != key.name}
             kept[automatic] = replace(key, name=automatic)
             relations[table] = replace(relation, constraints=kept)
-
-
-def _index_columns(index: CatalogIndex, table: CatalogRelation, current: CatalogRelation | None) -> list[str]:
-    plain = [e for e, sql in zip(index.elements, index.is_expression, strict=True) if not sql]
-    gone = [c for c in (current.columns if current else ()) if c not in table.columns]
-    text = " ".join(e for e, sql in zip(index.elements, index.is_expression, strict=True) if sql)
-    text += " " + " ".join(str(v) for _, v in index.options)
-    words = set("".join(ch if ch.isalnum() or ch in "_$" else " " for ch in text).split())
-    return [*plain, *(c for c in gone if c in words)]

@@ -99,9 +99,8 @@ def two_heads(script: RevisionScript) -> Iterator[Hit]:
         f"{revision} ({file})" for revision, file in script.heads.items() if revision != script.revision
     ]
     if others and script.revision in script.heads:
-        yield Hit(
-            script.line, f"{script.revision} is a head of {script.section}, and so is {', '.join(others)}"
-        )
+        message = f"{script.revision} is a head of {script.section}, and so is {', '.join(others)}"
+        yield Hit(script.line, message)
 
 
 def edited_merged_revision(script: RevisionScript) -> Iterator[Hit]:
@@ -137,27 +136,21 @@ def not_null_without_default(script: RevisionScript) -> Iterator[Hit]:
 
 def needs_autocommit(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that Postgres refuses in a transaction."""
-    for run in script.runs:
-        for step in run.steps:
-            if step.parsed is not None and step.parsed.outside and step.in_transaction:
-                message = f"{step.parsed.outside} cannot run inside of the migration's transaction"
-                yield at(run, step, message, step.parsed.target or "")
+    for run, step, parsed in script.statements:
+        if parsed.outside and step.in_transaction:
+            message = f"{parsed.outside} cannot run inside of the migration's transaction"
+            yield at(run, step, message, parsed.target or "")
 
 
 def ends_transaction(script: RevisionScript) -> Iterator[Hit]:
     """Yield COMMIT, ROLLBACK and BEGIN of both directions."""
+    message = "{items} ends or begins a transaction explicitly"
+    for run, step, parsed in script.statements:
+        if parsed.transaction in ("commit", "rollback", "begin"):
+            yield at(run, step, message, item=step.sql.split()[0].upper())
     for run in script.runs:
-        for step in run.steps:
-            if step.parsed is not None and step.parsed.transaction in ("commit", "rollback", "begin"):
-                yield at(
-                    run,
-                    step,
-                    "{items} ends or begins a transaction explicitly",
-                    item=step.sql.split()[0].upper(),
-                )
         for notice in run.notices:
             if notice.kind == "transaction":
-                message = "{items} ends or begins a transaction explicitly"
                 yield Hit(notice.line, message, run.direction, item=notice.message)
 
 
@@ -165,57 +158,52 @@ def unqualified_name(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that name a relation without its schema."""
     for run in script.runs:
         temporary: set[str] = set()
-        for step in run.steps:
-            if step.parsed is None:
-                continue
-            bare = {r.name for r in step.parsed.relations if not r.schema}
-            temporary.add(step.parsed.temporary)
+        for step, parsed in run.statements:
+            temporary.add(parsed.temporary)
+            bare = {r.name for r in parsed.relations if not r.schema and not r.name.startswith("pg_")}
             path = step.before.settings.get("search_path", "")
-            bare = {n for n in bare - temporary if not n.startswith("pg_")}
-            if bare and (path == run.start.settings.get("search_path", "")):
-                yield at(run, step, "{items} is named without a schema", item=listed(sorted(bare)))
+            if bare - temporary and path == run.start.settings.get("search_path", ""):
+                item = listed(sorted(bare - temporary))
+                yield at(run, step, "{items} is named without a schema", item=item)
 
 
 def other_schema(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that name another schema, or reach it by the search path."""
     allowed = _SYSTEM | {script.schema, script.version_schema}
-    for run in script.runs:
-        for step in run.steps:
-            named = dict(step.parsed.schemas) if step.parsed else {}
-            for name in step.parsed.relations if step.parsed else ():
-                # Without a schema, the search path that the revision set decides.
-                found = step.before.find(name) or step.after.find(name)
-                if found is not None and not name.schema:
-                    named[found.name.schema] = True
-            others = [s for s, is_data in named.items() if s not in allowed and (is_data or s != "public")]
-            if others:
-                message = f"schema {{items}} is named in a revision of {script.schema}"
-                yield at(run, step, message, item=listed(others))
+    for run, step, parsed in script.statements:
+        named = dict(parsed.schemas)
+        for name in parsed.relations:
+            # Without a schema, the search path that the revision set decides.
+            found = step.before.find(name) or step.after.find(name)
+            if found is not None and not name.schema:
+                named[found.name.schema] = True
+        others = [s for s, is_data in named.items() if s not in allowed and (is_data or s != "public")]
+        if others:
+            message = f"schema {{items}} is named in a revision of {script.schema}"
+            yield at(run, step, message, item=listed(others))
 
 
 def long_identifier(script: RevisionScript) -> Iterator[Hit]:
     """Yield the names of both directions that Postgres would truncate."""
-    for run in script.runs:
-        for step in run.steps:
-            known = _all_names(step) if step.parsed and step.parsed.long_identifiers else set()
-            for name in step.parsed.long_identifiers if step.parsed else ():
-                if cut(name) not in known:
-                    item = f"{name} has {len(name.encode())} bytes; Postgres cuts it to {cut(name)}"
-                    yield at(run, step, "{items}", item=item)
+    for run, step, parsed in script.statements:
+        known = _all_names(step) if parsed.long_identifiers else set()
+        for name in parsed.long_identifiers:
+            if cut(name) not in known:
+                item = f"{name} has {len(name.encode())} bytes; Postgres cuts it to {cut(name)}"
+                yield at(run, step, "{items}", item=item)
 
 
 def version_table(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that change a version table."""
-    for run in script.runs:
-        for step in run.steps:
-            if step.parsed is None or step.parsed.kind in ("SelectStmt", "GrantStmt", "CommentStmt"):
-                continue
-            touched = {w.table for w in step.parsed.writes} | {step.parsed.target}
-            if step.parsed.kind == "DropStmt":
-                touched |= step.parsed.relations
-            for name in touched:
-                if name and name.name.endswith("_version") and name.schema == script.version_schema:
-                    yield at(run, step, f"{name} belongs to Alembic, and this statement changes it", name)
+    for run, step, parsed in script.statements:
+        if parsed.kind in ("SelectStmt", "GrantStmt", "CommentStmt"):
+            continue
+        touched = {w.table for w in parsed.writes} | {parsed.target}
+        if parsed.kind == "DropStmt":
+            touched |= parsed.relations
+        for name in touched:
+            if name and name.name.endswith("_version") and name.schema == script.version_schema:
+                yield at(run, step, f"{name} belongs to Alembic, and this statement changes it", name)
 
 
 def _all_names(step: LintStep) -> set[str]:
@@ -262,17 +250,9 @@ def table_rewrite(script: RevisionScript) -> Iterator[Hit]:
             or parsed.outside == "VACUUM"
         )
         if rewrites or parsed.kind == "ReindexStmt":
-            table = run.target(step)
+            table, item = run.target(step), short(parsed.sql)
             message = f"{table.name if table else 'a table'} is rewritten, or its indexes are: {{items}}"
-            yield at(
-                run,
-                step,
-                message,
-                table.name if table else "",
-                short(parsed.sql),
-                lock=EXCLUSIVE,
-                minor=True,
-            )
+            yield at(run, step, message, table.name if table else "", item, lock=EXCLUSIVE, minor=True)
 
 
 def _why_rewritten(step: LintStep, before: LintRelation, after: LintRelation) -> str:
@@ -318,7 +298,7 @@ def _from_squawk(rule: str) -> Check:
                 ours = _scan_rule(step, table)
             if found.rule == "adding-foreign-key-constraint" and not _checks_rows(run, step):
                 continue
-            if ours != rule or (ours == "not-null-scan" and table is not None and _proven(step, table)):
+            if ours != rule or (ours == "not-null-scan" and table is not None and _is_proven(step, table)):
                 continue
             items = _subject(step, table)
             message = f"{table.name if table else 'a table'}: {found.message.rstrip('.')}: {{items}}"
@@ -348,63 +328,45 @@ def _checks_rows(run: DirectionRun, step: LintStep) -> bool:
     return not new or any(column.default or column.identity for column in new)
 
 
-def _proven(step: LintStep, table: LintRelation) -> bool:
+def _is_proven(step: LintStep, table: LintRelation) -> bool:
     """Return whether no column becomes NOT NULL, or a valid CHECK proves it."""
     after = step.after.relations.get(table.oid)
     if after is None or step.problem:
         return after is None
-    became = [
-        column.name
-        for number, column in after.columns.items()
-        if column.not_null and number in table.columns and not table.columns[number].not_null
-    ]
     checked = {c.columns[0] for c in table.constraints.values() if c.proves_not_null}
-    return all(name in checked for name in became)
+    return checked.issuperset(_became_not_null(table, after))
+
+
+def _became_not_null(before: LintRelation, after: LintRelation) -> Iterator[str]:
+    for number, column in after.columns.items():
+        if column.not_null and number in before.columns and not before.columns[number].not_null:
+            yield column.name
 
 
 def _subject(step: LintStep, table: LintRelation | None) -> str:
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
         return short(step.sql)
-    new = [
-        name
-        for name in (*after.constraints, *after.indexes)
-        if name not in (*table.constraints, *table.indexes)
-    ]
-    new += [
-        n
-        for n, c in after.constraints.items()
-        if n in table.constraints and c.valid != table.constraints[n].valid
-    ]
-    new += [
-        column.name
-        for number, column in after.columns.items()
-        if number in table.columns and column.not_null and not table.columns[number].not_null
-    ]
+    before = (*table.constraints, *table.indexes)
+    new = [name for name in (*after.constraints, *after.indexes) if name not in before]
+    for name, constraint in after.constraints.items():
+        if name in table.constraints and constraint.valid != table.constraints[name].valid:
+            new.append(name)
+    new += _became_not_null(table, after)
     return ", ".join(dict.fromkeys(new)) or short(" ".join(step.sql.split()))
 
 
 def explicit_lock(script: RevisionScript) -> Iterator[Hit]:
     """Yield LOCK TABLE of the upgrade without a time-out."""
     run = script.upgrade
-    for step in run.steps:
-        bounded = step.before.settings.get("lock_timeout", "0") != "0"
-        if step.parsed is not None and step.parsed.kind == "LockStmt" and not bounded:
-            names = listed(sorted(map(str, step.parsed.relations)))
-            lock = max(
-                (
-                    step.after.locks.get(r.oid, "")
-                    for n in step.parsed.relations
-                    if (r := step.before.find(n))
-                ),
-                default="",
+    for step, parsed in run.statements:
+        if parsed.kind == "LockStmt" and step.before.settings.get("lock_timeout", "0") == "0":
+            found = filter(None, map(step.before.find, parsed.relations))
+            lock = max((step.after.locks.get(relation.oid, "") for relation in found), default="")
+            message = (
+                f"{listed(sorted(map(str, parsed.relations)))} is locked explicitly until the migration ends"
             )
-            yield at(
-                run,
-                step,
-                f"{names} is locked explicitly until the migration ends",
-                lock=_BLOCKING.get(lock, ""),
-            )
+            yield at(run, step, message, lock=_BLOCKING.get(lock, ""))
 
 
 def lock_timeout(script: RevisionScript) -> Iterator[Hit]:

@@ -148,12 +148,7 @@ _COMMENT = re.compile(r"#\s*consdb:\s*(?P<verb>[\w-]*)\s*(?P<rest>.*)", re.DOTAL
 _ACK = re.compile(r"(?P<rule>[\w-]+)\s*(?::\s*(?P<reason>.*\S))?\s*:?\s*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The lines of one statement; of a compound statement those of its head."""
-
-    first: int
-    last: int
+Span = tuple[int, int]  # First and last line of a statement; of a compound statement those of its head
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,26 +162,24 @@ class Acknowledgement:
     reason: str  # Empty where none is given
 
 
-def spans(source: str) -> tuple[Span, ...]:
+def spans(source: str) -> list[Span]:
     """Return the statements of a file, also those within functions, in order."""
     out = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt):
             last = node.end_lineno or node.lineno
             if hasattr(node, "body"):
-                last = max([node.lineno, *(_last_line(part) for part in _head(node))])
-            out.append(Span(node.lineno, last))
-    return tuple(sorted(out, key=lambda s: s.first))
+                last = max([node.lineno, *_ends_of_head(node)])
+            out.append((node.lineno, last))
+    return sorted(out)
 
 
-def _head(node: ast.stmt) -> Iterator[ast.AST]:
+def _ends_of_head(node: ast.stmt) -> Iterator[int]:
     for name, value in ast.iter_fields(node):
         if name not in ("body", "orelse", "finalbody", "handlers", "cases", "decorator_list"):
-            yield from (v for v in (value if isinstance(value, list) else [value]) if isinstance(v, ast.AST))
-
-
-def _last_line(node: ast.AST) -> int:
-    return max((getattr(part, "end_lineno", None) or 0 for part in ast.walk(node)), default=0)
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, ast.AST):
+                    yield from (getattr(part, "end_lineno", None) or 0 for part in ast.walk(item))
 
 
 def acknowledgements(source: str) -> tuple[Acknowledgement, ...]:
@@ -196,25 +189,21 @@ def acknowledgements(source: str) -> tuple[Acknowledgement, ...]:
     statements = spans(source)
     lines = source.splitlines()
     out = []
-    for line, column, text in _comments(source):
-        found = _COMMENT.fullmatch(text.strip())
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        found = _COMMENT.fullmatch(token.string.strip()) if token.type == tokenize.COMMENT else None
         if found is None or found["verb"] not in ("ack", "acknowledge"):
             continue
-        target = line
+        target = line = token.start[0]
+        column = token.start[1]
         if not lines[line - 1][:column].strip():
-            inside = any(s.first < line <= s.last for s in statements)
+            inside = any(first < line <= last for first, last in statements)
             target = line if inside else _next_code_line(lines, line)
-        span = _innermost(statements, target)
+        around = [span for span in statements if span[0] <= target <= span[1]]
+        innermost = min(around, key=lambda span: span[1] - span[0], default=(target, target))
         match = _ACK.fullmatch(found["rest"].strip())
         rule, reason = (match["rule"], match["reason"] or "") if match else ("", "")
-        out.append(Acknowledgement(line, span.first, span.last, rule, reason))
+        out.append(Acknowledgement(line, *innermost, rule, reason))
     return tuple(out)
-
-
-def _comments(source: str) -> Iterator[tuple[int, int, str]]:
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.start[1], token.string
 
 
 def _next_code_line(lines: list[str], line: int) -> int:
@@ -224,8 +213,3 @@ def _next_code_line(lines: list[str], line: int) -> int:
         if not text.startswith("#"):
             return number if text else line
     return line
-
-
-def _innermost(statements: tuple[Span, ...], line: int) -> Span:
-    around = [s for s in statements if s.first <= line <= s.last]
-    return min(around, key=lambda s: s.last - s.first, default=Span(line, line))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from consdb_actions.catalog import Difference, compare
 from consdb_actions.catalog.snapshot import same_rows
@@ -18,7 +17,7 @@ from consdb_actions.lint.script import (
     LintStep,
     RevisionScript,
 )
-from consdb_actions.lint.sql import Name, RowWrite
+from consdb_actions.lint.sql import Name
 
 
 def breaks_readers(script: RevisionScript) -> Iterator[Hit]:
@@ -153,23 +152,21 @@ def _grants(grants: Collection[tuple[str, str]]) -> str:
 def revoked_grant(script: RevisionScript) -> Iterator[Hit]:
     """Yield the privileges that the upgrade revokes."""
     run = script.upgrade
-    told = False
-    for step in run.steps:
-        parsed = step.parsed
-        if parsed is None:
-            continue
+    reported = False
+    for step, parsed in run.statements:
         if parsed.kind == "DropOwnedStmt":
-            told = True
+            reported = True
             message = f"DROP OWNED removes all privileges of {listed(parsed.values)}, and their objects"
             yield at(run, step, message)
         elif "REVOKE" in parsed.subtypes:
             found = [r for name in parsed.relations if (r := step.before.find(name))]
-            if found and not any(run.is_old(relation) for relation in found):
+            old = [str(relation.name) for relation in found if run.is_old(relation)]
+            if found and not old:
                 continue
-            told = True
-            table = next((str(r.name) for r in found if run.is_old(r)), "")
+            reported = True
+            table = old[0] if old else ""
             yield at(run, step, "{items}", table, short(" ".join(parsed.sql.split())))
-    for relation, after in start_and_end(run) if not told else ():
+    for relation, after in start_and_end(run) if not reported else ():
         # An owner needs no grant.
         if lost := {g for g in relation.grants - after.grants if g[0] != after.owner}:
             message = f"{relation.name} has lost {_grants(lost)}"
@@ -266,24 +263,13 @@ def replication(script: RevisionScript) -> Iterator[Hit]:
 def session_setting(script: RevisionScript) -> Iterator[Hit]:
     """Yield settings, roles and triggers that affect other statements, in both directions."""
     guarded = {"session_replication_role", "role", "session_authorization", "row_security"}
-    for run in script.runs:
-        for step in run.steps:
-            parsed = step.parsed
-            if parsed is None:
-                continue
-            if parsed.kind in ("VariableSetStmt", "SelectStmt") and guarded & parsed.subtypes:
-                yield at(run, step, "{items}", item=short(parsed.sql))
-            elif any(
-                s.startswith(("AT_DisableTrig", "AT_DisableRule", "AT_EnableReplicaTrig"))
-                for s in parsed.subtypes
-            ):
-                yield at(
-                    run,
-                    step,
-                    "{items}: checks and triggers are left out",
-                    str(parsed.target or ""),
-                    short(parsed.sql),
-                )
+    left_out = ("AT_DisableTrig", "AT_DisableRule", "AT_EnableReplicaTrig")
+    for run, step, parsed in script.statements:
+        if parsed.kind in ("VariableSetStmt", "SelectStmt") and guarded & parsed.subtypes:
+            yield at(run, step, "{items}", item=short(parsed.sql))
+        elif any(subtype.startswith(left_out) for subtype in parsed.subtypes):
+            message = "{items}: checks and triggers are left out"
+            yield at(run, step, message, str(parsed.target or ""), short(parsed.sql))
 
 
 def table_without_publication(script: RevisionScript) -> Iterator[Hit]:
@@ -293,11 +279,10 @@ def table_without_publication(script: RevisionScript) -> Iterator[Hit]:
         return
     published = {
         value
-        for step in run.steps
-        if step.parsed is not None
-        and step.parsed.kind in ("CreatePublicationStmt", "AlterPublicationStmt")
-        and "AP_DropObjects" not in step.parsed.subtypes
-        for value in step.parsed.values
+        for _, parsed in run.statements
+        if parsed.kind in ("CreatePublicationStmt", "AlterPublicationStmt")
+        and "AP_DropObjects" not in parsed.subtypes
+        for value in parsed.values
     }
     for relation, step in run.made():
         name = relation.name
@@ -354,12 +339,10 @@ def losses(run: DirectionRun) -> Iterator[StatementLoss]:
                         )
         if step.parsed is None or step.problem:
             continue
-        for retyped in step.parsed.overwritten:
-            found = step.before.find(retyped.table)
-            if found is not None and run.is_old(found):
-                yield StatementLoss(
-                    step, f"the values of column {{items}} of {found.name}", found.name, retyped.column
-                )
+        if retyped := run.target(step):
+            what = f"the values of column {{items}} of {retyped.name}"
+            for name in step.parsed.overwritten:
+                yield StatementLoss(step, what, retyped.name, name)
         for write in step.parsed.writes:
             found = step.before.find(write.table)
             if write.how == "deleted" and found is not None and run.is_old(found):
@@ -413,12 +396,11 @@ def values_overwritten(script: RevisionScript) -> Iterator[Hit]:
             old = run.start.relations.get(found.oid) if found is not None else None
             if found is None or old is None or write.how != "updated":
                 continue
-            lost = [c for c in _set_columns(found, write, old) if (found.oid, c) not in copied]
-            for number in lost:
-                which = "in every row" if write.everything else "in some rows"
-                message = f"the old values of {{items}} of {found.name} are overwritten {which}"
-                name = found.columns[number].name
-                yield at(run, step, message, found.name, name, minor=not write.everything)
+            which = "in every row" if write.everything else "in some rows"
+            message = f"the old values of {{items}} of {found.name} are overwritten {which}"
+            for number, column in found.columns.items():
+                if column.name in write.columns and number in old.columns and (old.oid, number) not in copied:
+                    yield at(run, step, message, found.name, column.name, minor=not write.everything)
         copied |= _copied_columns(step, {})
 
 
@@ -456,32 +438,20 @@ def _scale(type_: str) -> float:
     return float(size[1].partition(",")[2] or 0) if size else float("inf")
 
 
-def _set_columns(table: LintRelation, write: RowWrite, old: LintRelation) -> Iterator[int]:
-    for number, column in table.columns.items():
-        if column.name in write.columns and number in old.columns:
-            yield number
-
-
 def cascade(script: RevisionScript) -> Iterator[Hit]:
     """Yield the statements of both directions with CASCADE."""
-    for run in script.runs:
-        for step in run.steps:
-            if step.parsed is not None and step.parsed.cascade:
-                taken = list(_dropped_unnamed(step))
-                known = f", here {listed(taken)}" if taken else ""
-                yield at(
-                    run,
-                    step,
-                    f"CASCADE removes everything that depends on it{known}",
-                    step.parsed.target or "",
-                )
+    for run, step, parsed in script.statements:
+        if parsed.cascade:
+            taken = list(_dropped_unnamed(step))
+            known = f", here {listed(taken)}" if taken else ""
+            message = f"CASCADE removes everything that depends on it{known}"
+            yield at(run, step, message, parsed.target or "")
 
 
 def _dropped_unnamed(step: LintStep) -> Iterator[str]:
     """Yield dropped relations and constraints that the statement does not name."""
-    named = (
-        {r.oid for name in step.parsed.relations if (r := step.before.find(name))} if step.parsed else set()
-    )
+    relations = step.parsed.relations if step.parsed else ()
+    named = {r.oid for name in relations if (r := step.before.find(name))}
     for oid, relation in step.before.relations.items():
         if oid not in step.after.relations:
             if oid not in named:
@@ -532,13 +502,10 @@ def empty_downgrade(script: RevisionScript) -> Iterator[Hit]:
     raises = down.failure is not None and down.failure.kind == "unsupported"
     if down.steps or (down.failure is not None and not raises):
         return
-    if script.catalog is not None and up.catalog is not None and _without_grants(script.catalog, up.catalog):
+    before, after = script.catalog, up.catalog
+    if before and after and any("grants" not in d.path for d in compare(before, after)):
         does = "raises NotImplementedError" if raises else "does nothing"
         yield Hit(down.line, f"the upgrade changes the schema, and the downgrade {does}", "downgrade")
-
-
-def _without_grants(before: Any, after: Any) -> bool:
-    return any("grants" not in d.path for d in compare(before, after))
 
 
 LOSSES = (

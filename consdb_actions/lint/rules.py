@@ -465,8 +465,7 @@ def judge(script: RevisionScript, source: str, severities: Mapping[str, Severity
     """Return a revision's findings by line, one for each table and rule (rule L3)."""
     comments = acknowledgements(source)
     effective = dict.fromkeys(comments, False)
-    groups: dict[tuple[str, ...], list[Hit]] = {}
-    facts: dict[tuple[str, ...], tuple[str, Severity, str | None]] = {}
+    groups: dict[tuple[str, Severity, str | None, str | None, str], list[Hit]] = {}
     for rule in RULES:
         severity = severities.get(rule.id, rule.severity)
         if severity == "off" or rule.id == _ACKNOWLEDGEMENT:
@@ -478,10 +477,8 @@ def judge(script: RevisionScript, source: str, severities: Mapping[str, Severity
                     reason = comment.reason or reason
                     effective[comment] = True
             level: Severity = "info" if hit.minor else severity
-            key = (rule.id, level, hit.direction or "", hit.table, reason or "")
-            groups.setdefault(key, []).append(hit)
-            facts[key] = (rule.id, level, reason)
-    findings = [_finding(script, *facts[key], hits) for key, hits in groups.items()]
+            groups.setdefault((rule.id, level, reason, hit.direction, hit.table), []).append(hit)
+    findings = [_finding(script, *key[:3], hits) for key, hits in groups.items()]
     severity = severities.get(_ACKNOWLEDGEMENT, "warning")
     if severity != "off":
         for comment, used in effective.items():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -105,16 +103,6 @@ class LintState:
         return next((r for schema in path if (r := self.by_name.get(Name(schema, name.name)))), None)
 
 
-INCLUDED = (
-    "ban-alter-row-level-security",
-    "ban-create-policy",
-    "ban-drop-policy",
-    "require-concurrent-reindex",
-)
-
-"""Rules of squawk that are off by default and matter here."""
-
-
 @dataclass(frozen=True, slots=True)
 class SquawkFinding:
     """A finding of squawk, with the index of its statement."""
@@ -122,23 +110,6 @@ class SquawkFinding:
     statement: int
     rule: str
     message: str
-
-
-def write_input(statements: Sequence[str]) -> str:
-    """Join statements for squawk, each starting on its own line."""
-    return "\n".join(f"{statement}\n;" for statement in statements)
-
-
-def read_output(output: str, statements: Sequence[str]) -> tuple[SquawkFinding, ...]:
-    """Read squawk's JSON, and find the statement of each finding."""
-    first, lines = 0, []
-    for statement in statements:
-        lines.append(first)
-        first += statement.count("\n") + 2
-    return tuple(
-        SquawkFinding(bisect_right(lines, found["line"]) - 1, found["rule_name"], found["message"])
-        for found in json.loads(output or "[]")
-    )
 
 
 Direction = Literal["upgrade", "downgrade"]
@@ -195,6 +166,11 @@ class DirectionRun:
         """Whether it runs to its end without a refused statement."""
         return self.failure is None and not any(step.problem for step in self.steps)
 
+    @property
+    def statements(self) -> Iterator[tuple[LintStep, ParsedStatement]]:
+        """The steps that are SQL."""
+        return ((step, step.parsed) for step in self.steps if step.parsed is not None)
+
     def is_old(self, relation: LintRelation | None) -> bool:
         """Return whether a relation existed before, and so may have rows and users."""
         return relation is not None and relation.oid in self.start.relations
@@ -246,6 +222,11 @@ class RevisionScript:
     def runs(self) -> tuple[DirectionRun, DirectionRun]:
         """Both directions."""
         return self.upgrade, self.downgrade
+
+    @property
+    def statements(self) -> Iterator[tuple[DirectionRun, LintStep, ParsedStatement]]:
+        """The statements of both directions."""
+        return ((run, *found) for run in self.runs for found in run.statements)
 
     def own(self, name: Name) -> bool:
         """Return whether a relation is in the section's own schema."""

@@ -150,14 +150,6 @@ class RowWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class OverwritingRetype:
-    """A type change whose USING ignores the old value."""
-
-    table: Name
-    column: str
-
-
-@dataclass(frozen=True, slots=True)
 class ParsedStatement:
     """One statement."""
 
@@ -178,7 +170,7 @@ class ParsedStatement:
     long_identifiers: tuple[str, ...] = ()
     writes: tuple[RowWrite, ...] = ()
     copied: frozenset[tuple[Name, str]] = frozenset()  # Columns whose values it copies elsewhere
-    overwritten: tuple[OverwritingRetype, ...] = ()  # Type changes that discard values
+    overwritten: tuple[str, ...] = ()  # Columns whose USING ignores the old value
     cascade: bool = False
     temporary: str = ""
     values: tuple[str, ...] = ()  # Roles of a REVOKE, values of a SET, or additions to a publication
@@ -219,16 +211,14 @@ def _parsed(node: Node, text: str) -> ParsedStatement:
         for schema in _schemas_of_code(each):
             schemas.setdefault(schema, False)
     schemas.update((relation.schema, True) for relation in relations if relation.schema)
-    target = _target(node)
-    outside = _outside(node, what)
     return ParsedStatement(
         sql=text,
         kind=what,
         subtypes=frozenset(_subtypes(node, what)),
-        target=target,
+        target=_target(node),
         unjudged=_unjudged(node, what),
         refused=_refused(node, what, text, nodes),
-        outside=outside,
+        outside=_outside(node, what),
         transaction=_TRANSACTION.get(node.kind.name, "") if what == "TransactionStmt" else "",
         relations=frozenset(relations),
         schemas=schemas,
@@ -237,7 +227,7 @@ def _parsed(node: Node, text: str) -> ParsedStatement:
         long_identifiers=tuple(_long_identifiers(text)),
         writes=tuple(w for n in nodes for w in _writes(n)),
         copied=frozenset(_copied(nodes)),
-        overwritten=tuple(_overwritten(node, target)) if what == "AlterTableStmt" and target else (),
+        overwritten=tuple(_overwritten(node)) if what == "AlterTableStmt" else (),
         cascade=_cascades(node, what),
         temporary=_temporary(node),
         values=tuple(_values(node, what)),
@@ -264,11 +254,7 @@ def _walk(node: Node) -> Iterator[Node]:
             stack.extend(reversed(current))
         elif _is_node(current):
             yield current
-            stack.extend(getattr(current, slot) for slot in reversed(_slots(current)))
-
-
-def _slots(node: Node) -> tuple[str, ...]:
-    return tuple(type(node).__slots__)
+            stack.extend(getattr(current, slot) for slot in reversed(tuple(type(current).__slots__)))
 
 
 def _strings(values: Iterable[Node] | None) -> tuple[str, ...]:
@@ -634,15 +620,15 @@ def _columns(values: Iterable[Node]) -> Iterator[tuple[str, str]]:
                 ("*" if star else names[-1]),
             )
         elif _is_node(node):
-            stack.extend(getattr(node, slot) for slot in _slots(node))
+            stack.extend(getattr(node, slot) for slot in type(node).__slots__)
 
 
-def _overwritten(node: Node, table: Name) -> Iterator[OverwritingRetype]:
+def _overwritten(node: Node) -> Iterator[str]:
     for command in node.cmds:
         if command.subtype.name == "AT_AlterColumnType" and command.def_.raw_default is not None:
             used = {column for _, column in _columns([command.def_.raw_default])}
             if command.name not in used:
-                yield OverwritingRetype(table, command.name)
+                yield command.name
 
 
 def same_program(one: str, other: str) -> bool:

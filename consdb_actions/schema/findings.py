@@ -303,53 +303,47 @@ _TYPES = {"datatype": "type", "length": "length", "precision": "precision", "typ
 
 _TEXTS = {"unit": "unit", "ucd": "UCD"}
 
-_Fault = tuple[str, str, str, str, str]  # Rule, view, column, message and remedy
-
 
 def check_views(
     before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
 ) -> tuple[SchemaFinding, ...]:
     """Compare views with their tables, except renames; all if ``before`` is None."""
-    known = set(_view_faults(before, views)) if before else set()
-    return tuple(
-        SchemaFinding.of(rule, "column", view, column, message=message, remedy=remedy)
-        for rule, view, column, message, remedy in _view_faults(after, views)
-        if (rule, view, column, message, remedy) not in known
-    )
+    known = set(_view_findings(before, views)) if before else set()
+    return tuple(found for found in _view_findings(after, views) if found not in known)
 
 
 def check_foreign_keys(
     before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
 ) -> tuple[SchemaFinding, ...]:
     """Check that foreign keys refer to a table's key; all if ``before`` is None."""
-    known = set(_foreign_key_faults(before, views)) if before else set()
-    return tuple(
-        SchemaFinding.of("foreign-key-target", "constraint", table, name, message=message)
-        for table, name, message in _foreign_key_faults(after, views)
-        if (table, name, message) not in known
-    )
+    known = set(_foreign_key_findings(before, views)) if before else set()
+    return tuple(found for found in _foreign_key_findings(after, views) if found not in known)
 
 
-def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault]:
-    step = "view-out-of-step"
+def _view_findings(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[SchemaFinding]:
     for name, view in views.items():
         if name not in schema or view.table not in schema:
             continue
         shown, table = schema.table(name), schema.table(view.table)
         expected = {view.rename.get(column.name, column.name): column for column in table.columns}
         present = {column.name: column for column in shown.columns}
-        for column_name in sorted(expected.keys() - present.keys()):
+
+        def finding(rule: str, column: str, message: str, remedy: str, view: str = name) -> SchemaFinding:
+            return SchemaFinding.of(rule, "column", view, column, message=message, remedy=remedy)
+
+        for column in sorted(expected.keys() - present.keys()):
             remedy = f"Add it to {name}, or remove it from {table.name}."
-            yield step, name, column_name, f"`{name}` lacks a column that `{table.name}` has", remedy
-        for column_name in sorted(present.keys() - expected.keys()):
+            message = f"`{name}` lacks a column that `{table.name}` has"
+            yield finding("view-out-of-step", column, message, remedy)
+        for column in sorted(present.keys() - expected.keys()):
             remedy = f"Add it to {table.name}, or remove it from {name}."
-            yield step, name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
-        for column_name in sorted(expected.keys() & present.keys()):
-            for rule, compared in ((step, _TYPES), ("view-words", _TEXTS)):
-                words = _differences(expected[column_name], present[column_name], compared)
-                if words:
-                    message = f"`{name}` and `{table.name}` disagree on the {words}"
-                    yield rule, name, column_name, message, "Write the same in both."
+            message = f"`{name}` has a column that `{table.name}` lacks"
+            yield finding("view-out-of-step", column, message, remedy)
+        for column in sorted(expected.keys() & present.keys()):
+            for rule, compared in (("view-out-of-step", _TYPES), ("view-words", _TEXTS)):
+                if differing := _differences(expected[column], present[column], compared):
+                    message = f"`{name}` and `{table.name}` disagree on the {differing}"
+                    yield finding(rule, column, message, "Write the same in both.")
 
 
 def _differences(one: Column, two: Column, compared: Mapping[str, str]) -> str:
@@ -358,17 +352,19 @@ def _differences(one: Column, two: Column, compared: Mapping[str, str]) -> str:
     )
 
 
-def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str]]:
+def _foreign_key_findings(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[SchemaFinding]:
     for table in schema:
-        if table.name in views:
-            continue
-        for key in table.foreign_keys:
+        for key in table.foreign_keys if table.name not in views else ():
+            message = ""
             if key.referenced_table in views:
-                yield table.name, key.name, f"the foreign key refers to the view `{key.referenced_table}`"
+                message = f"the foreign key refers to the view `{key.referenced_table}`"
             elif key.referenced_table in schema and not _is_key(schema.table(key.referenced_table), key):
-                columns = ", ".join(key.referenced_columns)
-                target = f"`{key.referenced_table}({columns})`"
-                yield table.name, key.name, f"the foreign key refers to {target}, which is not a key"
+                target = f"`{key.referenced_table}({', '.join(key.referenced_columns)})`"
+                message = f"the foreign key refers to {target}, which is not a key"
+            if message:
+                yield SchemaFinding.of(
+                    "foreign-key-target", "constraint", table.name, key.name, message=message
+                )
 
 
 def _is_key(table: Table, key: Constraint) -> bool:

@@ -119,22 +119,15 @@ def judge_version(delta: SchemaDelta, before: str | None, after: str | None) -> 
     old, new = parse_version(before), parse_version(after)
     made = _made(old, new)
     expected = _raised(old, needed) if old else ""
-    status = _status(delta, needed, made, before, after, person=any(reason.person for reason in reasons))
+    person = any(reason.person for reason in reasons)
+    status = Status.OK if delta.removed else _status(needed, made, before, after, person=person)
     shown = tuple(reason for reason in reasons if reason.bump == needed or reason.person)
     return VersionVerdict(delta.name, before, after, needed, made, rule, status, shown, expected)
 
 
 def _status(
-    delta: SchemaDelta,
-    needed: Bump,
-    made: Bump | None,
-    before: str | None,
-    after: str | None,
-    *,
-    person: bool,
+    needed: Bump, made: Bump | None, before: str | None, after: str | None, *, person: bool
 ) -> Status:
-    if delta.removed:
-        return Status.OK
     old, new = parse_version(before), parse_version(after)
     if new is None:
         unchanged = before == after and not needed

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.rehearsal import _against, rehearse
+from consdb_actions.adapters.rehearsal import _stopping_checks, rehearse
 from consdb_actions.adapters.revision_path import read_change, resolve
 from consdb_actions.cli import main
 from consdb_actions.commands.runbook import chosen_changes
@@ -284,4 +284,4 @@ def test_a_refused_check_is_the_reason_why_a_rehearsal_stops() -> None:
         ],
         "problem": "",
     }
-    assert _against(report) == "the database is at another revision\nfound: abc"
+    assert _stopping_checks(report) == "the database is at another revision\nfound: abc"
