@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, change_of_file, changes_at
-from consdb_actions.approval.facts import DEFAULT_POLICY, UNCHANGED
+from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, changes_at, read_version
+from consdb_actions.adapters.github.contents import change_of_file as change_of_versions
+from consdb_actions.approval.facts import DEFAULT_POLICY, UNCHANGED, FileChange
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import Fault, Kind, TestClock, World
 from tests.support.github.plugin import Double
@@ -19,6 +20,12 @@ NEW = {
 }
 BASE = schema_yaml().encode()
 HEAD = schema_yaml(NEW).encode()
+
+
+def change_of_file(path: str, old: bytes | None, new: bytes | None) -> FileChange:
+    return change_of_versions(path, read_version(path, old), read_version(path, new))
+
+
 WHOLE = change_of_file(LATISS, BASE, HEAD)
 
 
@@ -149,3 +156,74 @@ def test_only_a_404_makes_a_commit_unreachable(place: tuple[Scene, GitHub, Doubl
     scene.double.faults.append(Fault(Kind.INVALID, times=9))  # type: ignore[attr-defined]
     with pytest.raises(GitHubError):
         changes_at(contents, scene.base, scene.head, DEFAULT_POLICY.schemas)
+
+
+FOLDER = LATISS.rpartition("/")[0]
+COMMON = """\
+name: common
+"@id": "#common"
+tables:
+- name: shared
+  "@id": "#shared"
+  columns:
+  - name: airmass
+    "@id": "#shared.airmass"
+    datatype: double
+    description: Airmass.
+"""
+TAKES = (
+    schema_yaml()
+    + """\
+  columnRefs:
+    common:
+      shared:
+        airmass:
+resources:
+  common: {uri: common.yaml}
+"""
+)
+
+
+def test_a2_a_change_of_the_columns_that_a_schema_takes_from_another_file(
+    place: tuple[Scene, GitHub, Double],
+) -> None:
+    scene, github, _ = place
+    files = {LATISS: TAKES, f"{FOLDER}/common.yaml": COMMON, f"{FOLDER}/dp1.yaml": "a: 1"}
+    base = scene.world.commit(scene.repo, "main", files)
+
+    def changes(branch: str, files: dict[str, str | None]) -> tuple[FileChange, ...]:
+        commit = scene.world.commit(scene.repo, branch, files, onto=base)
+        found = changes_at(ApiContents(github, REPOSITORY), base, commit, DEFAULT_POLICY.schemas)
+        assert not found.problem
+        return found.changes
+
+    assert changes("none", {f"{FOLDER}/dp1.yaml": "a: 2"}) == ()
+    (retyped,) = changes("type", {f"{FOLDER}/common.yaml": COMMON.replace("double", "float")})
+    assert (retyped.path, retyped.text) == (LATISS, UNCHANGED)
+    assert retyped.structure not in ("", UNCHANGED)
+    (again,) = changes("other", {f"{FOLDER}/common.yaml": COMMON.replace("double", "int")})
+    assert again.structure != retyped.structure
+    assert again.verbatim != retyped.verbatim
+    (gone,) = changes("gone", {f"{FOLDER}/common.yaml": None})
+    assert (gone.structure, gone.text) == ("", "")
+    (both,) = changes(
+        "both", {LATISS: TAKES + "# x\n", f"{FOLDER}/common.yaml": COMMON.replace("double", "float")}
+    )
+    assert (both.structure, both.text) == (retyped.structure, UNCHANGED)
+
+
+def test_a_file_of_columns_that_is_too_large_is_known_by_its_blob(
+    place: tuple[Scene, GitHub, Double], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, github, _ = place
+    monkeypatch.setattr("consdb_actions.adapters.github.contents.MAX_FILE", 2_000)
+    base = scene.world.commit(scene.repo, "main", {LATISS: TAKES, f"{FOLDER}/common.yaml": COMMON})
+    found = set()
+    for number in range(2):
+        large = COMMON + f"# {number}" * 1_000
+        commit = scene.world.commit(scene.repo, f"b{number}", {f"{FOLDER}/common.yaml": large}, onto=base)
+        change = changes_at(ApiContents(github, REPOSITORY), base, commit, DEFAULT_POLICY.schemas)
+        (only,) = change.changes
+        assert (only.structure, only.text) == ("", "")
+        found.add(only.verbatim)
+    assert len(found) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import hashlib
+import posixpath
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from consdb_actions.adapters.github.graphql import (
     ObjectQuery,
     history,
 )
+from consdb_actions.adapters.schema_fields import Beside, uses_resources
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.adapters.typed_files import parse_config
 from consdb_actions.approval.facts import UNCHANGED, CommitChange, FileChange
@@ -323,39 +325,100 @@ MAX_LINES = 60_000
 DIGITS = 32  # Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many
 
 
+class SchemaFiles:
+    """The schema files at a commit, and the other YAML in their folders that they can take columns from."""
+
+    def __init__(self, contents: ApiContents, commit: str, patterns: Collection[str]) -> None:
+        folders = {pattern[: pattern.rfind("/") + 1] for pattern in patterns}
+        beside = [f"{folder}*.{suffix}" for folder in folders for suffix in ("yaml", "yml")]
+        self._contents = contents
+        self._blobs = contents.files(commit, [*patterns, *beside])
+        self.blobs = {path: sha for path, sha in self._blobs.items() if matches_path(path, patterns)}
+        self.others = {path: sha for path, sha in self._blobs.items() if path not in self.blobs}
+
+    def takes_columns(self, path: str) -> bool:
+        """Return whether a schema file may take columns from others."""
+        return path in self.blobs and uses_resources(self._contents.blob(self.blobs[path]))
+
+    def version(self, path: str) -> SchemaVersion:
+        """Read a schema file, with those that it takes columns from; `InputError` if it is too large."""
+        blob = self.blobs.get(path)
+        if blob is None:
+            return SchemaVersion()
+
+        def beside(name: str) -> bytes | None:
+            sha = self._blobs.get(posixpath.join(posixpath.dirname(path), posixpath.normpath(name)))
+            return None if sha is None else self._contents.blob(sha)
+
+        return read_version(path, self._contents.blob(blob), beside)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersion:
+    """A schema file at a commit."""
+
+    data: bytes | None = None  # with the files that it takes columns from; None where there is none
+    schema: Schema | None = None
+    valid: bool = True
+
+
+def read_version(path: str, data: bytes | None, beside: Beside | None = None) -> SchemaVersion:
+    """Read a schema as data, of which nothing is executed, and the files that it takes columns from."""
+    if data is None:
+        return SchemaVersion()
+    taken: dict[str, bytes] = {}
+
+    def recorded(name: str) -> bytes | None:
+        assert beside is not None
+        try:
+            found = beside(name)
+        except InputError as error:  # too large: the error names the blob
+            taken[name] = error.place.encode()
+            raise
+        taken[name] = found or b""
+        return found
+
+    try:
+        schema = read_yaml(data, source=path, beside=recorded if beside else None).schema
+    except InputError:
+        schema = None
+    whole = b"\n".join([data, *(taken[name] for name in sorted(taken))])
+    return SchemaVersion(whole, schema, schema is not None)
+
+
 def changes_at(contents: ApiContents, base: str, commit: str, patterns: Collection[str]) -> CommitChange:
     """Compare the schemas at a commit with those at the point where it left the base branch."""
     try:
         fork = contents.fork_point(base, commit)
-        before, after = contents.files(fork, patterns), contents.files(commit, patterns)
+        before, after = (SchemaFiles(contents, sha, patterns) for sha in (fork, commit))
     except UnreachableError as error:
         return CommitChange(commit, problem=error.cause)
+    others = before.others != after.others
     changes = []
-    for path in sorted(before.keys() | after.keys()):
-        old, new = before.get(path), after.get(path)
-        if old != new:
-            changes.append(_blob_change(contents, path, old, new))
+    for path in sorted(before.blobs.keys() | after.blobs.keys()):
+        old, new = before.blobs.get(path), after.blobs.get(path)
+        try:
+            if old == new and not (others and after.takes_columns(path)):
+                continue
+            versions = before.version(path), after.version(path)
+        except InputError:
+            # What is too large to be a schema is known by its name alone.
+            if old != new:
+                changes.append(FileChange(path, "", "", f"{old or 'none'}:{new or 'none'}"[-80:]))
+            continue
+        if versions[0].data != versions[1].data:
+            changes.append(change_of_file(path, *versions))
     return CommitChange(commit, tuple(changes))
 
 
-def _blob_change(contents: ApiContents, path: str, old: str | None, new: str | None) -> FileChange:
-    """Compare two blobs; one that is too large to be a schema is known by its name alone."""
-    try:
-        return change_of_file(path, contents.blob(old) if old else None, contents.blob(new) if new else None)
-    except InputError:
-        return FileChange(path, "", "", f"{old or 'none'}:{new or 'none'}"[-80:])
-
-
-def change_of_file(path: str, old: bytes | None, new: bytes | None) -> FileChange:
+def change_of_file(path: str, old: SchemaVersion, new: SchemaVersion) -> FileChange:
     """Compare two versions of a schema file."""
-    verbatim = _verbatim(old, new)
-    try:
-        before, after = _schema(path, old), _schema(path, new)
-    except InputError:
+    verbatim = _verbatim(old.data, new.data)
+    if not (old.valid and new.valid):
         return FileChange(path, "", "", verbatim)
-    digest = digest_delta(compare(before, after))
+    digest = digest_delta(compare(old.schema, new.schema))
     # A schema against itself has the digests of no change.
-    same = after or before
+    same = new.schema or old.schema
     nothing = digest_delta(compare(same, same))
     return FileChange(
         path,
@@ -363,11 +426,6 @@ def change_of_file(path: str, old: bytes | None, new: bytes | None) -> FileChang
         UNCHANGED if digest.text == nothing.text else digest.text[:DIGITS],
         verbatim,
     )
-
-
-def _schema(path: str, data: bytes | None) -> Schema | None:
-    """Read a schema as data; nothing in it is executed."""
-    return None if data is None else read_yaml(data, source=path).schema
 
 
 def _verbatim(old: bytes | None, new: bytes | None) -> str:

@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted, quoted_path
-from consdb_actions.adapters.github.contents import ApiContents, Objects, changes_at
+from consdb_actions.adapters.github.contents import ApiContents, Objects, SchemaFiles, changes_at
 from consdb_actions.adapters.github.pull_requests import PullReader, read_comments
 from consdb_actions.adapters.github.releases import ReleaseReader
-from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
 from consdb_actions.approval.facts import Account, ApprovalFacts, PullRequest, Team
 from consdb_actions.approval.plan import MARKER, Part, own_sections
@@ -552,23 +551,21 @@ class ProcessReader(PullReader):
         if not head.changes:
             return (), ""
         fork = self._contents.fork_point(seen.pull.base, head.sha)
-        before, after = (self._contents.files(commit, seen.policy.schemas) for commit in (fork, head.sha))
+        sides = [SchemaFiles(self._contents, commit, seen.policy.schemas) for commit in (fork, head.sha)]
         found, broken = [], []
         for change in head.changes:
             name = change.path.rpartition("/")[2].rpartition(".")[0]
             try:
-                one = self._schema(change.path, before.get(change.path))
-                other = self._schema(change.path, after.get(change.path))
+                one, other = (side.version(change.path) for side in sides)
+                valid = one.valid and other.valid
             except InputError:
+                valid = False
+            if not valid:
                 broken.append(f"{name}.yaml is not a valid schema, so its new tables are not known")
                 found.append(SchemaChange(change.path, name))
             else:
-                found.append(_schema_change(change.path, name, one, other, config))
+                found.append(_schema_change(change.path, name, one.schema, other.schema, config))
         return tuple(found), "; ".join(broken)
-
-    def _schema(self, path: str, blob: str | None) -> Schema | None:
-        """Read a schema as data; nothing in it is executed."""
-        return None if blob is None else read_yaml(self._contents.blob(blob), source=path).schema
 
     def _with_consdb(self, facts: ProcessFacts, body: str, seen: ApprovalFacts) -> ProcessFacts:
         """Add migrations and EFD schemas."""
