@@ -45,7 +45,8 @@ from consdb_actions.lint.script import (
     RevisionScript,
     SquawkFinding,
 )
-from consdb_actions.lint.sql import Name, ParsedStatement, SqlError, read
+from consdb_actions.lint.sql import ParsedStatement, SqlError, read
+from consdb_actions.schema.model import Name
 
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 

@@ -22,6 +22,7 @@ from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from glob import escape
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.git_read import Blob, GitReader
@@ -34,9 +35,11 @@ from consdb_actions.adapters.schema_yaml import (
     read_yaml,
 )
 from consdb_actions.adapters.yaml_tree import MAX_BYTES
-from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 from consdb_actions.schema.model import Schema
+
+if TYPE_CHECKING:
+    from consdb_actions.catalog import Snapshot
 
 DEFAULT_SCHEMAS = ("cdb_*", "efd_*")  # Patterns of ConsDB's schema files in a directory
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from consdb_actions.catalog import CatalogRelation, Difference, Sequence, Snapshot, compare
-from consdb_actions.lint.sql import Name
 from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts, TableLock
 from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.schema.model import Name
 
 _MOST = 15
 

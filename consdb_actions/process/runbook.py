@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_migrate import cancel_steps, migrate_steps, writers_of
@@ -28,6 +27,7 @@ from consdb_actions.process.runbook_stand import (
 )
 from consdb_actions.process.runbook_steps import UNRESTORED, Block, Runbook, RunbookPart, RunbookStep, Text
 from consdb_actions.process.sites import Site, Sites
+from consdb_actions.schema.model import Name
 
 
 def make_runbook(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import ColumnChange, Pair, SectionChange
 from consdb_actions.process.runbook_plan import SOON, RunbookPlan, ask, listed, run, upgrade_step
@@ -17,6 +16,7 @@ from consdb_actions.process.runbook_stand import (
 )
 from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.sites import WriterService
+from consdb_actions.schema.model import Name
 
 _COPY = 1800
 DONE = "It answers `DO` when the replica has every row."

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from consdb_actions.approval.policy import DEFAULT_POLICY as APPROVALS
 from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_plan import RunbookPlan, apply_command, listed, upgrade_step
 from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.sites import Session, Site, Sites
+from consdb_actions.schema.model import Name
 
 _TEAM = "ConsDB team"
 _OBSERVER = "test image operator"
