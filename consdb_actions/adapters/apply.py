@@ -29,7 +29,6 @@ from consdb_actions.adapters.shell import TerminationSignal, run, shielded, tail
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
-from consdb_actions.lint.sql import Name
 from consdb_actions.migration.rewrite.statements import qualified
 from consdb_actions.process.apply_checks import ExpectedCatalogs
 from consdb_actions.process.apply_facts import (
@@ -45,6 +44,7 @@ from consdb_actions.process.apply_facts import (
     needed_mode,
 )
 from consdb_actions.redaction import redact
+from consdb_actions.schema.model import Name
 
 _TABLE_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _SERVER = """

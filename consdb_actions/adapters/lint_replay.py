@@ -45,7 +45,8 @@ from consdb_actions.lint.script import (
     RevisionScript,
     SquawkFinding,
 )
-from consdb_actions.lint.sql import Name, ParsedStatement, SqlError, read
+from consdb_actions.lint.sql import ParsedStatement, SqlError, read
+from consdb_actions.schema.model import Name
 
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 
@@ -132,14 +133,10 @@ class StateReader:
         cursor.nextset()
         locks: dict[int, str] = {}
         for oid, mode in cursor.fetchall():
-            locks[oid] = max(locks.get(oid, mode), mode, key=_strength)
+            locks[oid] = max(locks.get(oid, mode), mode, key=lambda m: _LOCKS.index(m) if m in _LOCKS else -1)
         cursor.nextset()
         settings = dict(cursor.fetchall())
         return LintState({oid: relation for oid, (_, relation) in self._known.items()}, locks, settings)
-
-
-def _strength(mode: str) -> int:
-    return _LOCKS.index(mode) if mode in _LOCKS else -1
 
 
 def _relation(oid: int, facts: list[Any]) -> LintRelation:

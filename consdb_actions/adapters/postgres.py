@@ -412,8 +412,22 @@ def _make_roles(server: GivenServer, roles: Sequence[str]) -> None:
 def _clean_up(server: GivenServer, roles: Sequence[str], *, failed: bool) -> None:
     try:
         with shielded(), connect(server.url) as connection:
-            _drop_databases(connection, server.prefix)
-            _drop_roles(connection, roles)
+            made = connection.execute(
+                "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [server.prefix]
+            )
+            for (name,) in made.fetchall():
+                connection.execute(
+                    SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(str(name)))
+                )
+            marked = connection.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
+                " AND shobj_description(oid, 'pg_authid') = %s",
+                [list(roles), _ROLE_MARK],
+            )
+            for (name,) in marked.fetchall():
+                # Another run may still need it; the last one drops it.
+                with suppress(psycopg.errors.DependentObjectsStillExist):
+                    connection.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(str(name))))
     except psycopg.Error as error:
         if failed:
             return  # the first failure is more informative, most often a lost server
@@ -422,23 +436,6 @@ def _clean_up(server: GivenServer, roles: Sequence[str], *, failed: bool) -> Non
             place=_OPTION,
             remedy="Drop them by hand.",
         ) from error
-
-
-def _drop_databases(connection: Connection, prefix: str) -> None:
-    made = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix])
-    for (name,) in made.fetchall():
-        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(str(name))))
-
-
-def _drop_roles(connection: Connection, roles: Sequence[str]) -> None:
-    marked = connection.execute(
-        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND shobj_description(oid, 'pg_authid') = %s",
-        [list(roles), _ROLE_MARK],
-    )
-    for (name,) in marked.fetchall():
-        # Another run may still need it; the last one drops it.
-        with suppress(psycopg.errors.DependentObjectsStillExist):
-            connection.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(str(name))))
 
 
 _SESSIONS = """

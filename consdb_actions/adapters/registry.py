@@ -44,79 +44,6 @@ class RegistryResponse:
     body: bytes
 
 
-class Caller:
-    """Makes calls without stored credentials; `timeout` is in seconds."""
-
-    def __init__(self, clock: Clock, timeout: float) -> None:
-        self._clock = clock
-        self._timeout = timeout
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = "consdb-actions"
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
-
-    def call(
-        self,
-        verb: str,
-        url: str,
-        *,
-        accept: str,
-        token: str = "",
-        params: Mapping[str, str] | None = None,
-        place: str,
-    ) -> RegistryResponse:
-        """Make one call, with retries within the limits."""
-        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
-        waited = 0.0
-        for attempt in range(1, ATTEMPTS + 1):
-            pause = 2.0 ** (attempt - 1)
-            try:
-                answer = self._once(verb, url, headers, params)
-            except Timeout:
-                cause = "the registry did not answer in time"
-            except RequestException:
-                cause = "the connection to the registry broke off or could not be made"
-            else:
-                if answer.status not in _AGAIN:
-                    return answer
-                limited = answer.status == 429
-                cause = (
-                    "the registry's rate limit was reached (HTTP 429)"
-                    if limited
-                    else f"the registry failed with HTTP {answer.status}"
-                )
-                asked = asked_wait(answer.headers.get("Retry-After", ""), self._clock.now())
-                pause = asked if asked is not None else pause
-            if attempt == ATTEMPTS or waited + pause > PATIENCE:
-                break
-            self._clock.sleep(pause)
-            waited += pause
-        raise RegistryError(cause, place=place, remedy="Run the command again later.")
-
-    def _once(
-        self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None
-    ) -> RegistryResponse:
-        """Make one call and read its answer, which has no business to be long."""
-        # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
-        with self._session.request(
-            verb,
-            url,
-            headers=headers,
-            params=params,
-            timeout=self._timeout,
-            auth=_unchanged,
-            stream=True,
-            allow_redirects=False,
-        ) as answer:
-            return RegistryResponse(answer.status_code, answer.headers, read_body(answer, LIMIT))
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
 INDEXES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -168,7 +95,9 @@ class Registry:
 
     def __init__(self, url: str | None = None, *, clock: Clock | None = None, timeout: float = 30.0) -> None:
         self._root = _checked_root(url) if url else ""
-        self._caller = Caller(clock or SystemClock(), timeout)
+        self._clock, self._timeout = clock or SystemClock(), timeout
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = "consdb-actions"
         self._tokens: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Registry:
@@ -179,7 +108,7 @@ class Registry:
 
     def close(self) -> None:
         """Close the connections."""
-        self._caller.close()
+        self._session.close()
 
     def find(self, image: str, tag: str) -> ImageManifest | None:
         """Look up an image; None if the repository has no such tag.
@@ -208,12 +137,10 @@ class Registry:
     def _manifest(self, verb: str, place: _Place) -> RegistryResponse | None:
         key = (place.root, place.name)
         url = f"{place.root}/v2/{place.name}/manifests/{place.tag}"
-        answer = self._caller.call(
-            verb, url, accept=_ACCEPT, token=self._tokens.get(key, ""), place=str(place)
-        )
+        answer = self._call(verb, url, accept=_ACCEPT, token=self._tokens.get(key, ""), place=str(place))
         if answer.status == 401:  # No token yet, or an expired one.
             self._tokens[key] = self._token(answer.headers.get("WWW-Authenticate", ""), place)
-            answer = self._caller.call(verb, url, accept=_ACCEPT, token=self._tokens[key], place=str(place))
+            answer = self._call(verb, url, accept=_ACCEPT, token=self._tokens[key], place=str(place))
         if answer.status == 404:
             return None
         _check(answer, place)
@@ -234,9 +161,7 @@ class Registry:
         params = {"scope": parameters.get("scope") or f"repository:{place.name}:pull"}
         if "service" in parameters:
             params["service"] = parameters["service"]
-        answer = self._caller.call(
-            "GET", realm.geturl(), accept="application/json", params=params, place=str(place)
-        )
+        answer = self._call("GET", realm.geturl(), accept="application/json", params=params, place=str(place))
         _check(answer, place)
         try:
             data: Any = json.loads(answer.body)
@@ -250,6 +175,61 @@ class Registry:
                 remedy="Run the command again later.",
             )
         return token
+
+    def _call(
+        self,
+        verb: str,
+        url: str,
+        *,
+        accept: str,
+        token: str = "",
+        params: Mapping[str, str] | None = None,
+        place: str,
+    ) -> RegistryResponse:
+        """Make one call, with retries within the limits."""
+        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+        waited = 0.0
+        for attempt in range(1, ATTEMPTS + 1):
+            pause = 2.0 ** (attempt - 1)
+            try:
+                answer = self._once(verb, url, headers, params)
+            except Timeout:
+                cause = "the registry did not answer in time"
+            except RequestException:
+                cause = "the connection to the registry broke off or could not be made"
+            else:
+                if answer.status not in _AGAIN:
+                    return answer
+                limited = answer.status == 429
+                cause = (
+                    "the registry's rate limit was reached (HTTP 429)"
+                    if limited
+                    else f"the registry failed with HTTP {answer.status}"
+                )
+                asked = asked_wait(answer.headers.get("Retry-After", ""), self._clock.now())
+                pause = asked if asked is not None else pause
+            if attempt == ATTEMPTS or waited + pause > PATIENCE:
+                break
+            self._clock.sleep(pause)
+            waited += pause
+        raise RegistryError(cause, place=place, remedy="Run the command again later.")
+
+    def _once(
+        self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None
+    ) -> RegistryResponse:
+        """Make one call and read its answer, which has no business to be long."""
+        # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
+        with self._session.request(
+            verb,
+            url,
+            headers=headers,
+            params=params,
+            timeout=self._timeout,
+            auth=lambda request: request,
+            stream=True,
+            allow_redirects=False,
+        ) as answer:
+            return RegistryResponse(answer.status_code, answer.headers, read_body(answer, LIMIT))
 
 
 def _media_type(answer: RegistryResponse, place: _Place) -> str:

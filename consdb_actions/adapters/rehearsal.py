@@ -198,21 +198,17 @@ def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference 
             server = stack.enter_context(scratch_server(prefer=prefer, roles=roles, settings=_SETTINGS))
             server.create_database(site.database)
             place = RehearsalSite(site, server, replication)
+            owner, role, database = map(Identifier, (site.user, replication.role, site.database))
             with place.connect("administrator") as connection:
-                _roles(connection, place)
+                connection.execute(SQL("ALTER ROLE {} LOGIN").format(owner))
+                connection.execute(SQL("ALTER ROLE {} LOGIN REPLICATION").format(role))
+                connection.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(database, owner))
             places.append(place)
         pair = Pair(*places)
         try:
             yield pair
         finally:
             _disconnect(pair)
-
-
-def _roles(connection: Connection, place: RehearsalSite) -> None:
-    owner, role = Identifier(place.site.user), Identifier(place.replication.role)
-    connection.execute(SQL("ALTER ROLE {} LOGIN").format(owner))
-    connection.execute(SQL("ALTER ROLE {} LOGIN REPLICATION").format(role))
-    connection.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(place.site.database), owner))
 
 
 def _disconnect(pair: Pair) -> None:

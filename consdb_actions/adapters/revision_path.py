@@ -16,8 +16,8 @@ from consdb_actions.adapters.revisions import revision_changes
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
 from consdb_actions.lint.script import DirectionRun, LintState
-from consdb_actions.lint.sql import Name
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
+from consdb_actions.schema.model import Name
 
 BASE = "base"  # The state before the first revision
 

@@ -138,13 +138,10 @@ def _compare(root: Path, folders: list[Path], base: str | None) -> Changes:
     now = {path for folder in inside for path in folder.glob("*.py")}
     texts = _texts(git, before)
     edited = {path for path in now & set(before) if not same_program(texts[path], _read(path))}
-    new = now - set(before)
-    return Changes(
-        commit,
-        frozenset(new - _moved(new, texts, set(before) - now)),
-        frozenset(edited),
-        _removed(set(before) - now, texts, now),
-    )
+    gone = set(before) - now
+    moved = {path for path in now - set(before) if any(same_program(texts[old], _read(path)) for old in gone)}
+    new = frozenset(now - set(before) - moved)
+    return Changes(commit, new, frozenset(edited), _removed(gone, texts, now))
 
 
 def _base_commit(git: GitReader, base: str | None) -> str:
@@ -167,10 +164,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"this revision cannot be read: {error.strerror}", place=str(path)) from error
-
-
-def _moved(new: set[Path], texts: Mapping[Path, str], gone: set[Path]) -> set[Path]:
-    return {path for path in new if any(same_program(texts[old], _read(path)) for old in gone)}
 
 
 def _removed(gone: set[Path], texts: Mapping[Path, str], now: set[Path]) -> dict[Path, str]:

@@ -250,7 +250,8 @@ class _Builder:
     def _take(self, event: Any) -> None:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         if isinstance(event, yaml.ScalarEvent):
-            self._add(self._scalar(event, line, column), event.anchor, merge=self._is_merge(event))
+            merge = bool(event.value == "<<" and event.implicit[0])
+            self._add(self._scalar(event, line, column), event.anchor, merge=merge)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             self._check_tag(event.tag, line, column)
             if len(self._stack) >= MAX_DEPTH:
@@ -303,9 +304,6 @@ class _Builder:
             raise _RefusedError(Problem(line, column, cause, "Put the text in quotes if no alias is meant."))
         self._aliases = True
         self._add(self._anchors[anchor], None)
-
-    def _is_merge(self, event: Any) -> bool:
-        return bool(event.value == "<<" and event.implicit[0])
 
     def _check_tag(self, tag: str | None, line: int, column: int) -> str:
         """Return an explicit tag's short name; add a problem for unsupported tags."""

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from consdb_actions.adapters.revision_path import RevisionRange
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
-    from consdb_actions.lint.sql import Name
     from consdb_actions.process.apply_checks import ExpectedCatalogs
     from consdb_actions.process.apply_facts import (
         ApplyCheck,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     )
     from consdb_actions.process.runbook_change import SectionChange
     from consdb_actions.process.sites import Replication, Site, Sites
+    from consdb_actions.schema.model import Name
 
 Progress = Callable[[str, str], None]  # Told a section and what is done with it
 

@@ -12,8 +12,7 @@ from typing import ClassVar, Literal
 
 from consdb_actions.forms import Public
 from consdb_actions.lint.script import Direction
-
-Severity = Literal["error", "warning", "info", "off"]
+from consdb_actions.schema.findings import Severity
 
 _LISTED = 8
 

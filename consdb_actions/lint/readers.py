@@ -17,7 +17,7 @@ from consdb_actions.lint.script import (
     LintStep,
     RevisionScript,
 )
-from consdb_actions.lint.sql import Name
+from consdb_actions.schema.model import Name
 
 
 def breaks_readers(script: RevisionScript) -> Iterator[Hit]:

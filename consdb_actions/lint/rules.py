@@ -11,12 +11,12 @@ from consdb_actions.lint.finding import (
     Hit,
     LintFinding,
     LintRule,
-    Severity,
     acknowledgements,
     merged,
 )
 from consdb_actions.lint.readers import LOSSES, READERS
 from consdb_actions.lint.script import RevisionScript
+from consdb_actions.schema.findings import Severity
 from consdb_actions.schema.model import MAX_BYTES
 
 RULES: tuple[LintRule, ...] = (

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from consdb_actions.catalog import Snapshot
-from consdb_actions.lint.sql import Name, ParsedStatement
+from consdb_actions.lint.sql import ParsedStatement
+from consdb_actions.schema.model import Name
 
 Grants = frozenset[tuple[str, str]]  # Privileges that roles other than the owner hold: role and privilege
 

@@ -6,11 +6,11 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pglast
 
-from consdb_actions.schema.model import is_too_long
+from consdb_actions.schema.model import Name, is_too_long
 
 Node = Any  # A node of the parser's tree; pglast has no type hints
 
@@ -116,23 +116,6 @@ _ABOUT = {
     "RenameStmt": "renameType",
     "AlterOwnerStmt": "objectType",
 }
-
-
-class Name(NamedTuple):
-    """A relation; ``schema`` is empty where a statement names none."""
-
-    schema: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}" if self.schema else self.name
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Return pydantic's schema of the name as text."""
-        from pydantic_core import core_schema
-
-        return core_schema.is_instance_schema(cls, serialization=core_schema.to_string_ser_schema())
 
 
 class SqlError(Exception):

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from consdb_actions import catalog
 from consdb_actions.catalog import CatalogRelation, Difference, Snapshot, compare
-from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.apply_facts import (
     ACCEPTABLE,
@@ -26,6 +25,7 @@ from consdb_actions.process.apply_facts import (
 from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_sql import table
 from consdb_actions.process.sites import Replication
+from consdb_actions.schema.model import Name
 
 _LONG = 10.0  # Transactions of other sessions longer than this (in seconds) are reported
 _MOST = 15

@@ -14,7 +14,6 @@ from alembic.operations import ops
 from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import CheckFailed, DatabaseChanged
 from consdb_actions.forms import Public
-from consdb_actions.lint.sql import Name
 from consdb_actions.migration.rewrite.statements import (
     Phase,
     Rename,
@@ -26,6 +25,7 @@ from consdb_actions.migration.rewrite.statements import (
 )
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Site
+from consdb_actions.schema.model import Name
 
 CheckState = Literal["ok", "warning", "refused"]
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import ColumnChange, Needs, Pair, SectionChange, needs_of
 from consdb_actions.process.runbook_stand import (
@@ -30,6 +29,7 @@ from consdb_actions.process.runbook_stand import (
 )
 from consdb_actions.process.runbook_steps import UNRESTORED, Block, Runbook, RunbookPart, RunbookStep, Text
 from consdb_actions.process.sites import Site, Sites, WriterService
+from consdb_actions.schema.model import Name
 
 _COPY = 1800
 DONE = "It answers `DO` when the replica has every row."

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from consdb_actions.forms import Public
 from consdb_actions.lint.readers import losses
 from consdb_actions.lint.script import DirectionRun, LintColumn, LintRelation, LintState, LintStep
-from consdb_actions.lint.sql import Name
+from consdb_actions.schema.model import Name
 
 Kind = Literal["added", "dropped", "renamed", "retyped", "tightened", "loosened"]
 

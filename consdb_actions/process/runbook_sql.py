@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from consdb_actions.lint.sql import Name
 from consdb_actions.migration.rewrite.statements import literal, qualified, quote
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Replication
+from consdb_actions.schema.model import Name
 
 _PATIENCE = 600
 

@@ -9,11 +9,11 @@ from typing import Literal
 
 from consdb_actions.approval.facts import DEFAULT_POLICY as APPROVALS
 from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import Needs, SectionChange
 from consdb_actions.process.runbook_steps import Account, Block, RunbookStep
 from consdb_actions.process.sites import Session, Site, Sites
+from consdb_actions.schema.model import Name
 
 Direction = Literal["upgrade", "downgrade"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 MAX_BYTES = 63  # Longest identifier in bytes of UTF-8
 
@@ -30,6 +30,23 @@ def is_snake_case(name: str) -> bool:
 def primary_key_name(table: str) -> str:
     """Return the default name of a primary key."""
     return cut(table, MAX_BYTES - len("_pkey")) + "_pkey"
+
+
+class Name(NamedTuple):
+    """A relation; ``schema`` is empty where a statement names none."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return pydantic's schema of the name as text."""
+        from pydantic_core import core_schema
+
+        return core_schema.is_instance_schema(cls, serialization=core_schema.to_string_ser_schema())
 
 
 ConstraintKind = Literal["unique", "foreign key", "check"]

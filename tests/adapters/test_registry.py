@@ -197,7 +197,7 @@ def test_r4_the_name_says_which_registry_is_asked(
         asked.append((verb, url))
         raise RegistryError("enough")
 
-    monkeypatch.setattr(registry._caller, "call", call)
+    monkeypatch.setattr(registry, "_call", call)
     with pytest.raises(RegistryError, match="enough"):
         registry.find(image, tag)
     assert asked == [("HEAD", place)]

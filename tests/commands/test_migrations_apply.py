@@ -18,8 +18,8 @@ from consdb_actions.adapters.apply import Timeouts, run_alembic
 from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.cli import main
 from consdb_actions.errors import ExternalError
-from consdb_actions.lint.sql import Name
 from consdb_actions.process.apply_facts import ApplyOutcome, TableLock
+from consdb_actions.schema.model import Name
 from tests.support.reports import checked
 from tests.support.repository import Repository
 from tests.support.trees import BEFORE, SiteTree, database

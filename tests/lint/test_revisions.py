@@ -19,7 +19,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.lint.finding import LintFinding
 from consdb_actions.lint.rules import judge
 from consdb_actions.lint.script import RevisionScript
-from consdb_actions.lint.sql import Name
+from consdb_actions.schema.model import Name
 from tests.support.trees import LintTree
 
 NOTHING = ("pass", "pass")

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from alembic.operations import ops
 
 from consdb_actions.catalog import CatalogConstraint, CatalogRelation, Snapshot
-from consdb_actions.lint.sql import Name
 from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement
 from consdb_actions.process.apply_facts import (
     TableLock,
@@ -17,6 +16,7 @@ from consdb_actions.process.apply_facts import (
     locked_first,
     needed_mode,
 )
+from consdb_actions.schema.model import Name
 
 
 def table(name: str, *parents: str) -> CatalogRelation:

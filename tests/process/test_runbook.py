@@ -18,13 +18,13 @@ from consdb_actions.cli import cli
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.lint.script import LintRelation, LintState
-from consdb_actions.lint.sql import Name
 from consdb_actions.process.facts import branch_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange, effects_of
 from consdb_actions.process.runbook_steps import Runbook, read_runbook, unrestored_in
 from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.report.runbook import render_runbook_markdown, render_runbook_text
+from consdb_actions.schema.model import Name
 from tests.support.configuration import section
 from tests.support.goldens import Golden
 from tests.support.lint import make_script

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.lint.sql import Name
 from consdb_actions.process.runbook_change import Effects, Needs, effects_of, needs_of
+from consdb_actions.schema.model import Name
 from tests.support.lint import make_script
 
 
