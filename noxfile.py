@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -21,8 +22,9 @@ os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
-# The tests of a file stay together, so that what they share is made once.
-QUICK = ["-n", "auto", "--dist", "loadfile", "-m", "not slow and not pairs and not e2e"]
+# Each process runs neighbouring tests, which share what is made once; one without work takes over another's.
+PARALLEL = ["-n", "auto", "--dist", "worksteal"]
+QUICK = [*PARALLEL, "-m", "not slow and not pairs and not e2e"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -71,7 +73,7 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Pass the slow tests; those that want a quiet machine come last and one by one."""
     install(session, "test")
-    pytest(session, "-n", "auto", "-m", "slow and not alone and not faults")
+    pytest(session, *PARALLEL, "-m", "slow and not alone and not faults")
     pytest(session, "-m", "slow and alone")
 
 
@@ -79,7 +81,7 @@ def slow(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Fail every call to GitHub of every flow in every way, and run again."""
     install(session, "test")
-    pytest(session, "-n", "auto", "-m", "faults")
+    pytest(session, *PARALLEL, "-m", "faults")
 
 
 @nox.session
@@ -87,29 +89,30 @@ def thorough(session: nox.Session) -> None:
     """Try properties on many more examples."""
     install(session, "test")
     more = "hypothesis and not slow and not pairs and not e2e"
-    pytest(session, "-n", "auto", "-m", more, "--hypothesis-profile", "thorough")
+    pytest(session, *PARALLEL, "-m", more, "--hypothesis-profile", "thorough")
 
 
 @nox.session
 def pairs(session: nox.Session) -> None:
     """Prove the scripts of a thousand random pairs of schemas; PAIRS in the environment says how many."""
     install(session, "test")
-    pytest(session, "-n", "auto", "-m", "pairs")
+    pytest(session, *PARALLEL, "-m", "pairs")
 
 
 @nox.session
 def e2e(session: nox.Session) -> None:
     """Run the workflows for real, from a label to a pull request, and print what was tried."""
     install(session, "e2e")
-    pytest(session, "-n", "2", "--dist", "worksteal", "-m", "e2e", "tests/e2e")
+    # Not in memory, as the tests choose: from the same disk, uv links what it installs.
+    session.env["TMPDIR"] = tempfile.gettempdir()
+    pytest(session, *PARALLEL, "-n", "2", "-m", "e2e", "tests/e2e")
 
 
 @nox.session
 def security(session: nox.Session) -> None:
-    """Look at workflows, actions and scripts with linters, and give hostile input to the entry points."""
-    install(session, "security")
+    """Look at workflows, actions and scripts with linters; ``tests`` and ``slow`` give them hostile input."""
+    install_pinned(session, *of_groups("security"))
     session.run("python", "tests/actions/linters.py")
-    pytest(session, "-n", "auto", "tests/actions")
 
 
 @nox.session
@@ -169,6 +172,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check types, strictly."""
+    session.env["UV_COMPILE_BYTECODE"] = "0"  # nothing of it is run
     install(session, "typing")
     install_pinned(session, "nox")
     session.run("mypy")
@@ -211,4 +215,4 @@ def heads(session: nox.Session) -> None:
 def concurrent(session: nox.Session) -> None:
     """Migrate one change first and generate another: every pair of a dozen changes (rule M17)."""
     install(session, "test")
-    pytest(session, "-n", "auto", "tests/generation/test_three_way.py")
+    pytest(session, *PARALLEL, "tests/generation/test_three_way.py")

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -36,6 +37,7 @@ from consdb_actions.report.preview import Preview
 from consdb_actions.report.publication import EfdReport
 from consdb_actions.report.release import ReleaseOutcome
 
+_source = cache(inspect.getsource)  # which parses the file of the class each time
 TARGET = Path(__file__).with_name("commands.md")
 REPORTS: dict[str, type] = {
     "apply": ApplyOutcome,
@@ -124,7 +126,7 @@ class DescribingSchema(GenerateJsonSchema):
             attribute = vars(kind).get(name)
             text = inspect.getdoc(attribute) if isinstance(attribute, property | FunctionType) else None
             if text is None:
-                found = re.search(rf"^    {name}: .*?  # (.*)$", inspect.getsource(kind), re.MULTILINE)
+                found = re.search(rf"^    {name}: .*?  # (.*)$", _source(kind), re.MULTILINE)
                 text = found[1] if found else ""
             text = text.partition("\n")[0].removesuffix(".").removeprefix("Return ")
             if text and key in made.get("properties", {}):

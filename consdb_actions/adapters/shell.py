@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -202,12 +203,15 @@ class Process:
             self._process.wait(timeout)
 
     def stop(self, signum: int, *, patience: float) -> None:
-        """Send a signal and wait; kill it after `patience` seconds."""
-        if self._process.poll() is None and signum:
-            self._process.send_signal(signum)
-        try:
-            self._process.wait(patience)
-        except subprocess.TimeoutExpired:
+        """Send a signal twice a second until the program ends; kill it after `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while self._process.poll() is None and (left := deadline - time.monotonic()) > 0:
+            # One is not enough: a program that has just begun ignores what its parent ignored, as SIGQUIT in
+            # the background of a shell.
+            if signum:
+                self._process.send_signal(signum)
+            self.wait(min(left, 0.5))
+        if self._process.poll() is None:
             _end_session(self._process)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import cache
 from importlib import resources
 from urllib.parse import quote
 
@@ -64,22 +65,25 @@ def render_html(board: Board) -> str:
     needing = sum(change.needs_attention for change in board.changes)
     words = [f"{needing} need{'s' if needing == 1 else ''} attention"] if needing else []
     words += [f"{len(board.unread)} could not be looked at"] if board.unread else []
-    environment = page_environment()
-    environment.filters["age"] = lambda since: _age(since, board.today)
-    text = environment.get_template("board.html.jinja").render(
-        board=board,
-        attention=", ".join(words) or "none needs attention",
-        policy=POLICY,
-        style=Markup(STYLE),  # noqa: S704 - our own
-        standings=STANDINGS,
-        severities=SEVERITIES,
-        legend=_LEGEND,
-        named=6,  # people of a step
-        open=6,  # operations of a migration that are not folded
+    text = (
+        page_environment()
+        .get_template("board.html.jinja")
+        .render(
+            board=board,
+            attention=", ".join(words) or "none needs attention",
+            policy=POLICY,
+            style=Markup(STYLE),  # noqa: S704 - our own
+            standings=STANDINGS,
+            severities=SEVERITIES,
+            legend=_LEGEND,
+            named=6,  # people of a step
+            open=6,  # operations of a migration that are not folded
+        )
     )
     return re.sub(r"\n\s*", "", text) + "\n"
 
 
+@cache
 def page_environment() -> jinja2.Environment:
     """Return the environment of the page: every text is printable and escaped (rule S5)."""
     environment = jinja2.Environment(
@@ -92,6 +96,7 @@ def page_environment() -> jinja2.Environment:
     )
     environment.tests["address"] = lambda text: _ADDRESS.fullmatch(text) is not None
     environment.filters.update(
+        age=_age,
         counted=counted,
         day=_day,
         extent=lambda notes: f"{extent(notes)[:1].upper()}{extent(notes)[1:]}",

@@ -213,6 +213,14 @@ def test_a_program_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+def test_a_program_that_ignores_the_first_signal_is_sent_another(tmp_path: Path) -> None:
+    command = "trap '' TERM; echo ready; sleep 0.2; trap - TERM; exec sleep 60"
+    process = start(["sh", "-c", command], cwd=tmp_path, env={}, log=tmp_path / "log")
+    until(lambda: "ready" in (tmp_path / "log").read_text())
+    process.stop(signal.SIGTERM, patience=30)
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_telling_one_that_is_gone_does_nothing(tmp_path: Path) -> None:
     process = start(["true"], cwd=tmp_path, env={}, piped_input=True)
     process.wait(30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from consdb_actions.adapters.apply import Timeouts, run_alembic
 from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.cli import main
 from consdb_actions.errors import ExternalError
-from consdb_actions.process.apply_facts import ApplyOutcome, TableLock
+from consdb_actions.process.apply_facts import ApplyOutcome, TableLock, lock_statement
 from consdb_actions.schema.model import Name
 from tests.support.reports import checked
 from tests.support.repository import Repository
@@ -509,7 +510,8 @@ def test_a_database_that_cannot_be_reached(tmp_path: Path, capsys: pytest.Captur
     assert "s3cret" not in error
 
 
-def test_a_lock_is_waited_for(bench: MakeBench) -> None:
+def test_a_lock_is_waited_for(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply_run, "lock_statement", partial(lock_statement, tries=2))
     made = bench("ALTER TABLE cdb_latiss.exposure ADD a int", "SELECT 1")
     tree = made.tree.tree()
     told: list[tuple[int, float, str]] = []

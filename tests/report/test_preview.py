@@ -249,7 +249,8 @@ def test_a_large_comment_fits_and_keeps_what_matters() -> None:
         for number in range(900)
     )
     after = replace(small(), tables=(replace(exposure, columns=(*exposure.columns, *many)), quicklook))
-    shown = [replace(preview(small(), after), name=f"cdb_{number}") for number in range(12)]
+    one = preview(small(), after)
+    shown = [replace(one, name=f"cdb_{number}") for number in range(12)]
     comment = render_markdown(whole(*shown))
     assert 20_000 < len(comment) <= 65_536
     assert re.search(r"_\d+ more parts do not fit", comment)
