@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections import defaultdict, namedtuple
 from collections.abc import Iterable
 from functools import cache
@@ -199,6 +200,9 @@ _RELKIND = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": 
 _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check", "x": "exclusion"}
 
 
+PREPARED = "consdb_actions.catalog"  # Key in the info of a connection that may keep prepared statements
+
+
 def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     """Read everything in a schema that a migration can touch."""
     found = _read(connection, schema)
@@ -351,12 +355,22 @@ def _options(**options: Any) -> Options:
 
 def _read(connection: sa.Connection, schema: str) -> dict[str, list[Any]]:
     """Run all queries in one round trip: a run reads hundreds of snapshots."""
-    text = (
-        SQL(";".join([*_BEFORE, *_QUERIES.values(), _AFTER])).format(schema=Literal(schema)).as_string(None)
-    )
+    texts = [SQL(text).format(schema=Literal(schema)).as_string(None) for text in _QUERIES.values()]
+    before = list(_BEFORE)
+    # Planning takes longer than the rest, so a connection to a scratch server plans once for each schema.
+    prepared = connection.info.get(PREPARED)
+    if prepared is not None:
+        token = prepared.get(schema) or secrets.token_hex(8)
+        names = [f"{name}_{token}" for name in _QUERIES]
+        if schema not in prepared:
+            before += [f"PREPARE {name} AS {text}" for name, text in zip(names, texts, strict=True)]
+        texts = [f"EXECUTE {name}" for name in names]
+    text = ";".join([*before, *texts, _AFTER])
     result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
+    if prepared is not None:
+        prepared[schema] = token
     cursor: Any = result.cursor
-    for _ in _BEFORE:
+    for _ in before:
         cursor.nextset()
     found = {}
     for name in _QUERIES:

@@ -18,6 +18,7 @@ import sqlalchemy.exc
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy.engine import URL, make_url
 
+from consdb_actions.adapters.catalog import PREPARED
 from consdb_actions.adapters.postgres_server import (
     OLDEST,
     SUPERUSER,
@@ -202,6 +203,7 @@ class SharedEngine:
         def choose(_dialect: Any, record: Any, _arguments: Any, keywords: dict[str, Any]) -> None:
             keywords["dbname"] = self._address(self._opened[-1]).database
             record.info["opened"] = self._owner()
+            record.info[PREPARED] = {}
 
         @sa.event.listens_for(engine, "checkout")
         def compare(_connection: Any, record: Any, _proxy: Any) -> None:
@@ -209,10 +211,11 @@ class SharedEngine:
                 raise sa.exc.DisconnectionError("it leads to another database, or is another process's")
 
         @sa.event.listens_for(engine, "reset")
-        def make_as_new(connection: Any, _record: Any, _state: Any) -> None:
+        def make_as_new(connection: Any, record: Any, _state: Any) -> None:
             connection.rollback()
             connection.autocommit = True
             connection.execute("DISCARD ALL")
+            record.info[PREPARED] = {}
             connection.autocommit = False
 
         return engine

@@ -511,7 +511,7 @@ def test_a_database_that_cannot_be_reached(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_lock_is_waited_for(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apply_run, "lock_statement", partial(lock_statement, tries=2))
+    monkeypatch.setattr(apply, "lock_statement", partial(lock_statement, tries=2))
     made = bench("ALTER TABLE cdb_latiss.exposure ADD a int", "SELECT 1")
     tree = made.tree.tree()
     told: list[tuple[int, float, str]] = []
