@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -283,20 +282,6 @@ def compare_rows(
     return out
 
 
-def column_digests(rows: Rows) -> dict[tuple[str, str], str]:
-    """Return a SHA-256 digest of each column's values, whatever their order."""
-    out = {}
-    for table in rows.values():
-        for place, column in enumerate(table.columns):
-            digest = hashlib.sha256()
-            values = [None if row[place] is None else (row[place] or "").encode() for row in table.rows]
-            for value in sorted(values, key=lambda v: (v is None, v or b"")):
-                # The length separates values; -1 is NULL.
-                digest.update(b"-1;" if value is None else b"%d;%s" % (len(value), value))
-            out[table.table, column] = digest.hexdigest()
-    return out
-
-
 def renamed(
     rows: Rows, tables: Mapping[str, str], columns: Mapping[tuple[str, str], str]
 ) -> dict[str, TableRows]:
@@ -402,7 +387,7 @@ Row = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class ParentStep:
+class KeyLink:
     """From a row to its parent: equal columns, pair by pair."""
 
     columns: tuple[str, ...]
@@ -417,7 +402,7 @@ class ColumnFill:
     table: str
     column: str
     value: str | None = None  # The constant as Postgres prints it; None for a parent's value
-    path: tuple[ParentStep, ...] = ()  # The steps to the parent's row
+    path: tuple[KeyLink, ...] = ()  # The steps to the parent's row
     source: str = ""  # The parent's column
 
 

@@ -14,7 +14,7 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows, seed
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.data import ColumnFill, MovedColumn, ParentStep, TableRows, compare_rows
+from consdb_actions.migration.data import ColumnFill, KeyLink, MovedColumn, TableRows, compare_rows
 from consdb_actions.migration.rewrite.retype import base_type, using
 from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.migration.types import alteration
@@ -573,7 +573,7 @@ def test_columns_that_a_migration_fills_lack_some_values_but_not_the_way_to_them
     )
     after = read_snapshot(connection, SCHEMA)
     savepoint.rollback()
-    way = (ParentStep(("p",), "p", ("id",)),)
+    way = (KeyLink(("p",), "p", ("id",)),)
     fills = [
         ColumnFill("p", "day", "1"),
         ColumnFill("c", "one", "1"),

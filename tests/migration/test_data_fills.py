@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from consdb_actions.migration.data import (
     ColumnFill,
-    ParentStep,
+    KeyLink,
     Rows,
     TableRows,
     compare_filled,
@@ -16,8 +16,8 @@ from consdb_actions.migration.data import (
 )
 
 Value = str | None
-TO_EXPOSURE = (ParentStep(("exposure_id",), "exposure", ("id",)),)
-THROUGH_CCD = (ParentStep(("ccd_id",), "ccd", ("id",)), *TO_EXPOSURE)
+TO_EXPOSURE = (KeyLink(("exposure_id",), "exposure", ("id",)),)
+THROUGH_CCD = (KeyLink(("ccd_id",), "ccd", ("id",)), *TO_EXPOSURE)
 
 
 def rows(**tables: tuple[str, Sequence[tuple[Value, ...]]]) -> Rows:

@@ -87,7 +87,6 @@ def verify_on_copy(
     upgraded: Snapshot | None,
     *,
     operator: bool,
-    most: int | None = None,
 ) -> tuple[VerificationCheck, ...]:
     """Run a revision up and down on a copy, and drop the copy."""
     name = f"{candidate.section.name}_copy"
@@ -100,7 +99,7 @@ def verify_on_copy(
             drifted = drifted_paths(drift, candidate.renamed_tables, candidate.renamed_columns)
             candidate = replace(candidate, database=name, before=before, filled=None)
             checks = [check_drift(database, drift)]
-            checks += _up_and_down(engine, candidate, drifted, upgraded, most)
+            checks += _up_and_down(engine, candidate, drifted, upgraded)
         if operator and all(check.holds is not False for check in checks):
             if gone(candidate) or candidate.answers.copies:
                 server.drop_database(name)
@@ -116,11 +115,10 @@ def _up_and_down(
     candidate: RevisionCandidate,
     drifted: frozenset[tuple[str, ...]],
     upgraded: Snapshot | None,
-    most: int | None,
 ) -> Iterator[VerificationCheck]:
     schema = candidate.section.schema
     with engine.connect() as connection:
-        rows = SiteRows(connection, candidate, most)
+        rows = SiteRows(connection, candidate)
     try:
         with engine.begin() as connection:
             run(connection, candidate, "upgrade")

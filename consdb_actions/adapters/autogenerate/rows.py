@@ -15,7 +15,6 @@ from consdb_actions.migration.data import (
     ColumnFill,
     DataDifference,
     MovedColumn,
-    ParentStep,
     Rows,
     compare_filled,
     compare_rows,
@@ -113,8 +112,7 @@ def _known_fill(
     connection: sa.Connection, candidate: RevisionCandidate, item: ColumnFilling
 ) -> ColumnFill | None:
     if item.path:
-        steps = tuple(ParentStep(link.columns, link.parent, link.referenced) for link in item.path)
-        return ColumnFill(item.table, item.column, path=steps, source=item.source)
+        return ColumnFill(item.table, item.column, path=item.path, source=item.source)
     if item.constant is None:
         return None
     type_ = candidate.expected.tables[item.table].columns[item.column].type
@@ -154,18 +152,16 @@ class _Large:
 
 
 class SiteRows:
-    """Rows of a copy before its upgrade (``start``), at most ``most`` values of a table."""
+    """Rows of a copy before its upgrade (``start``), at most `MOST_VALUES` of a table."""
 
-    def __init__(
-        self, connection: sa.Connection, candidate: RevisionCandidate, most: int | None = None
-    ) -> None:
-        self._candidate, self._most = candidate, MOST_VALUES if most is None else most
+    def __init__(self, connection: sa.Connection, candidate: RevisionCandidate) -> None:
+        self._candidate = candidate
         before = candidate.before
         counts = count_rows(connection, before)
         self._large = {
             name: self._large_table(connection, before.tables[name])
             for name, count in counts.items()
-            if count * len(before.tables[name].columns) > self._most
+            if count * len(before.tables[name].columns) > MOST_VALUES
         }
         self._read_before = {
             name
@@ -221,7 +217,7 @@ class SiteRows:
         primary = next((c.columns for c in table.constraints.values() if c.kind == "primary key"), ())
         key = primary if set(primary) <= columns.keys() else ()
         hashes = hash_columns(connection, candidate.section.schema, table.name, key, columns)
-        return _Large(table.name, new, columns, key, max(1, self._most // len(table.columns)), hashes)
+        return _Large(table.name, new, columns, key, max(1, MOST_VALUES // len(table.columns)), hashes)
 
     def _remarks(self, counts: Mapping[str, int]) -> tuple[str, ...]:
         empty = sorted(name for name, count in counts.items() if not count)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from alembic.operations import ops
 
 from consdb_actions.catalog import Snapshot
+from consdb_actions.migration.data import KeyLink
 from consdb_actions.migration.rewrite.statements import (
     Phase,
     Rename,
@@ -21,6 +22,7 @@ from consdb_actions.migration.rewrite.statements import (
 )
 
 Direction = Literal["upgrade", "downgrade"]
+T = TypeVar("T", bound=Hashable)
 
 # A constant as Postgres writes it in a default, with or without its type.
 _CONSTANT = re.compile(
@@ -199,25 +201,26 @@ def _parents_first(
     tables: dict[str, list[ops.MigrateOperation]] = {}
     for op in members:
         tables.setdefault(str(getattr(op, "table_name", getattr(op, "table", ""))), []).append(op)
-    out: list[ops.MigrateOperation] = []
-    done: set[str] = set()
+    order = parents_first(sorted(tables), lambda name: sorted(references.get(name, set()) & tables.keys()))
+    return [op for name in order for op in tables[name]]
+
+
+def parents_first(items: Iterable[T], parents: Callable[[T], Iterable[T]]) -> list[T]:
+    """Sort items after their parents; where these form a ring, the first one comes last of it."""
+    done: dict[T, None] = {}
     # An explicit stack: a chain of references may be longer than Python's recursion limit.
-    for start in sorted(tables):
-        stack = [(start, iter(sorted(references.get(start, set()) & tables.keys())))]
-        opened = {start}
+    for start in items:
+        stack, opened = [(start, iter(parents(start)))], {start}
         while stack:
-            name, parents = stack[-1]
-            parent = next((p for p in parents if p not in done and p not in opened), None)
-            if name in done:
+            item, left = stack[-1]
+            parent = next((p for p in left if p not in done and p not in opened), None)
+            if parent is None:
                 stack.pop()
-            elif parent is None:
-                stack.pop()
-                done.add(name)
-                out.extend(tables[name])
+                done.setdefault(item)
             else:
                 opened.add(parent)
-                stack.append((parent, iter(sorted(references.get(parent, set()) & tables.keys()))))
-    return out
+                stack.append((parent, iter(parents(parent))))
+    return list(done)
 
 
 def free_names(members: Iterable[ops.MigrateOperation]) -> Iterable[ops.MigrateOperation]:
@@ -291,16 +294,6 @@ def losses(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
 
 
 @dataclass(frozen=True)
-class KeyLink:
-    """One step from a table to a parent: equal columns, pair by pair."""
-
-    table: str
-    columns: tuple[str, ...]
-    parent: str
-    referenced: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Fill:
     """Columns of a table, and the parent's columns with their values, over one path."""
 
@@ -358,7 +351,7 @@ def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[KeyLink]:
     state = before.tables[table]
     for key in sorted(state.foreign_keys, key=lambda k: (len(k.columns), k.name)):
         if key.referenced_schema in (None, before.schema) and key.table in before.tables:
-            yield KeyLink(table, key.columns, key.table, key.referenced)
+            yield KeyLink(key.columns, key.table, key.referenced)
     if table not in after.tables:
         return
     for key in sorted(after.tables[table].foreign_keys, key=lambda k: (len(k.columns), k.name)):
@@ -372,7 +365,7 @@ def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[KeyLink]:
         }
         for identity in parent.keys:
             if identity and all(r in known for r in identity):
-                yield KeyLink(table, tuple(known[r] for r in identity), key.table, identity)
+                yield KeyLink(tuple(known[r] for r in identity), key.table, identity)
 
 
 def order_fills(fills: Collection[Fill]) -> list[Fill]:
@@ -386,22 +379,11 @@ def order_fills(fills: Collection[Fill]) -> list[Fill]:
         joined[key] = replace(fill, columns=(*columns, *fill.columns), sources=(*sources, *fill.sources))
     todo = sorted(joined.values(), key=lambda f: (f.table, f.columns))
     filled = {(f.table, c): f for f in todo for c in f.columns}
-    out: list[Fill] = []
-    visiting: set[int] = set()
 
-    def visit(fill: Fill) -> None:
-        if fill in out or id(fill) in visiting:
-            return
-        visiting.add(id(fill))
-        for source in fill.sources:
-            parent = filled.get((fill.parent, source))
-            if parent is not None:
-                visit(parent)
-        out.append(fill)
+    def parents(fill: Fill) -> list[Fill]:
+        return [filled[fill.parent, source] for source in fill.sources if (fill.parent, source) in filled]
 
-    for fill in todo:
-        visit(fill)
-    return out
+    return parents_first(todo, parents)
 
 
 def fill_statement(schema: str, fill: Fill) -> SqlStatement:

@@ -46,11 +46,14 @@ def literal(text: str) -> str:
     return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
-def wrap(sql: str, width: int = 88) -> list[str]:
+_WIDTH = 88
+
+
+def wrap(sql: str) -> list[str]:
     """Split a statement into lines to join by one space."""
     lines: list[str] = []
     for word in sql.split(" "):
-        if lines and len(lines[-1]) + 1 + len(word) <= width:
+        if lines and len(lines[-1]) + 1 + len(word) <= _WIDTH:
             lines[-1] += " " + word
         else:
             lines.append(word)
