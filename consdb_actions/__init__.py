@@ -1,4 +1,4 @@
-"""From a ConsDB schema change to a proven migration, its approvals, release and deployment."""
+"""From a ConsDB schema change to a verified migration, its approvals, release and deployment."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions import __version__
 from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.redaction import redact
 from consdb_actions.report.markdown import fence, printable
@@ -176,6 +175,8 @@ def show_error(error: ConsdbActionsError, runner: Runner | None = None) -> None:
 
 def show_bug(error: Exception, issues_url: str, runner: Runner | None = None) -> None:
     """Show an unexpected error, with everything that a bug report needs."""
+    from consdb_actions import __version__
+
     name = type(error).__name__
     words = redact("".join(traceback.format_exception_only(error)).strip())
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
