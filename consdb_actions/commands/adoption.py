@@ -125,7 +125,7 @@ def newest_release(github: GitHub) -> tuple[str, str]:
 @option(
     "--release", metavar="TAG", help="Release shown next to that commit, such as v1.2.3; main by default."
 )
-@option("--organization", default="lsst", show_default=True, help="Where the links register the apps.")
+@option("--organization", default="lsst", help="Where the links register the apps.")
 @option(
     "--teams", is_flag=True, help="Roles are held by teams: the app may read members of the organization."
 )
@@ -582,31 +582,25 @@ def _listed(text: str, names: Iterable[str]) -> str:
     "schemas",
     metavar="OWNER/NAME",
     default="lsst/sdm_schemas",
-    show_default=True,
     help="Repository of the schemas.",
 )
 @option(
     "--target",
     metavar="OWNER/NAME",
     default="lsst-dm/consdb",
-    show_default=True,
     help="Repository of the migrations.",
 )
 @option(
     "--phalanx",
     metavar="OWNER/NAME",
     default="lsst-sqre/phalanx",
-    show_default=True,
     help="Repository of the values files.",
 )
-@option(
-    "--migrations-app", "app", default=APPS[0].name, show_default=True, help="Name of the app in its address."
-)
+@option("--migrations-app", "app", default=APPS[0].name, help="Name of the app in its address.")
 @option(
     "--releases-app",
     "release_app",
     default=APPS[1].name,
-    show_default=True,
     help="The same of the app for releases.",
 )
 @option(
@@ -614,7 +608,6 @@ def _listed(text: str, names: Iterable[str]) -> str:
     "output_format",
     type=click.Choice(["text", "json"]),
     default="text",
-    show_default=True,
     help="Output.",
 )
 @verbosity_options

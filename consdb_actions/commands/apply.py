@@ -521,13 +521,11 @@ def _told(error: ConsdbActionsError, outcome: ApplyOutcome) -> ConsdbActionsErro
     "--retries",
     type=click.IntRange(0, 100),
     default=5,
-    show_default=True,
     help="How often to try again when a lock is not granted.",
 )
 @option(
     "--replay/--no-replay",
     default=True,
-    show_default=True,
     help="Compare the database with a replay of its history on a scratch server.",
 )
 @option("--evidence", type=FILE, metavar="FILE.json", help="Write the evidence to this file.")

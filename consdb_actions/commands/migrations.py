@@ -75,20 +75,17 @@ _repo = option(
     "--repo",
     metavar="OWNER/NAME",
     default="lsst/sdm_schemas",
-    show_default=True,
     help="Repository of the schemas.",
 )
 _label = option(
     "--label",
     default="consdb: migrate",
-    show_default=True,
     metavar="NAME",
     help="Label that requests a migration.",
 )
 target_option = option(
     "--target",
     default="lsst-dm/consdb",
-    show_default=True,
     metavar="OWNER/NAME",
     help="Repository of the migrations.",
 )
@@ -399,14 +396,12 @@ def plan_command(
     "--on-question",
     type=click.Choice(["fail", "drop-add"]),
     default="fail",
-    show_default=True,
     help="Stop at unanswered questions, or drop and add.",
 )
 @option(
     "--rev-id-from",
     type=click.Choice(["inputs", "random"]),
     default="inputs",
-    show_default=True,
     help="Make revision ids from the inputs, so that a rerun gives the same files, or at random.",
 )
 @option("--date", metavar="ISO", help="Create date of the revisions; now by default.")
@@ -426,7 +421,6 @@ def plan_command(
     "--drift",
     type=click.Choice(["report", "include", "only"]),
     default="report",
-    show_default=True,
     help="What to do with differences that the change did not make: list them, generate them too, or "
     "generate them alone.",
 )

@@ -95,9 +95,12 @@ _VALUES: dict[str, Callable[[click.Context], list[str]]] = {
 
 
 def option(*names: str, **values: Any) -> Decorator:
-    """Declare an option with an environment variable: ``CONSDB_`` and its name."""
+    """Declare an option with an environment variable, ``CONSDB_`` and its name; its default is shown."""
     long = next(name for name in names if name.startswith("--"))
     name = long.removeprefix("--").split("/")[0]
+    values.setdefault(
+        "show_default", bool(isinstance(default := values.get("default"), str | int) and default)
+    )
     if long in _VALUES:
         values = {"shell_complete": _complete, **values}
     return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", show_envvar=True, **values)
@@ -169,7 +172,6 @@ fail_on_option = option(
     "--fail-on",
     type=click.Choice(["error", "warning", "never"]),
     default="error",
-    show_default=True,
     help="When to exit with 1: on errors, on warnings as well, or never. An open question is an error. "
     "Acknowledged findings do not count.",
 )
@@ -195,7 +197,6 @@ def max_calls_option(default: int = 2000) -> Decorator:
         "--max-calls",
         type=click.IntRange(min=1),
         default=default,
-        show_default=True,
         help="Maximum number of calls to GitHub.",
     )
 
@@ -216,7 +217,6 @@ def format_option() -> Decorator:
         "output_format",
         type=click.Choice(FORMATS),
         default="text",
-        show_default=True,
         help="Format of standard output: text, stable JSON, or Markdown for a pull request.",
     )
     return lambda command: add(verbosity_options(command))

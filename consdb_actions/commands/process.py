@@ -322,7 +322,6 @@ PAGE, DATA = "index.html", "board.json"
     "count",
     type=click.IntRange(min=1, max=100),
     default=8,
-    show_default=True,
     help="Number of releases to show.",
 )
 @option("--now", metavar="ISO", help="Time that the page shows; now, or that of the facts, by default.")

@@ -414,7 +414,6 @@ _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 @option(
     "--target-label",
     default="migration",
-    show_default=True,
     metavar="NAME",
     help="Label of the pull request with the migration.",
 )

@@ -96,14 +96,14 @@ def wait_for_images(
 ) -> Mapping[str, ImageManifest | None]:
     """Look up images until all exist, or until the time-out."""
     found: dict[str, ImageManifest | None] = dict.fromkeys(images)
-    start = clock.now()
+    start = clock.time()
     while True:
         for image in images:
             if found[image] is None and (there := registry.find(image, tag)) is not None:
                 found[image] = there
                 click.echo(f"{image}:{tag} is there, {there.digest[:19]}", err=True)
         missing = [image for image, there in found.items() if there is None]
-        waited = clock.now() - start
+        waited = clock.time() - start
         if not missing or waited >= seconds:
             return found
         click.echo(f"after {waited:.0f} of {seconds:.0f} s: waiting for {', '.join(missing)}", err=True)
@@ -211,7 +211,7 @@ def tag_command(
     All checks of the commit must be green. A tagged commit is not tagged again, so the command can be
     repeated after any failure. Tags are never moved.
     """
-    from consdb_actions.adapters.github import SystemClock
+    from consdb_actions.adapters.github.client import SYSTEM_CLOCK
     from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
     from consdb_actions.adapters.registry import Registry
 
@@ -229,7 +229,7 @@ def tag_command(
         failure: ExternalError | None = None
         if wait_images is not None and not dry_run:
             try:
-                found = wait_for_images(registry, policy.images, outcome.plan.tag, wait_images, SystemClock())
+                found = wait_for_images(registry, policy.images, outcome.plan.tag, wait_images, SYSTEM_CLOCK)
             except ExternalError as error:
                 failure = error
     _show(outcome, found, output_format)

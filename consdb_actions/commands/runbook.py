@@ -284,15 +284,10 @@ _POSTGRES = click.Choice(["auto", "system", "embedded"])
     "--rows",
     type=click.IntRange(1, 50),
     default=8,
-    show_default=True,
     help="Rows that each table begins with.",
 )
-@option(
-    "--publisher-postgres", type=_POSTGRES, default="auto", show_default=True, help="Postgres to use there."
-)
-@option(
-    "--replica-postgres", type=_POSTGRES, default="auto", show_default=True, help="Postgres to use there."
-)
+@option("--publisher-postgres", type=_POSTGRES, default="auto", help="Postgres to use there.")
+@option("--replica-postgres", type=_POSTGRES, default="auto", help="Postgres to use there.")
 @config_option
 @report_option
 @format_option()

@@ -79,11 +79,11 @@ class RunbookStep:
 
     id: str  # Unique in the runbook
     title: str
-    site: str
-    who: str
     blocks: tuple[Block, ...]
     why: str = ""
-    failure: tuple[str, ...] = ()  # What to do if it fails, in sentences
+    failure: str = ""  # What to do if it fails, in sentences
+    site: str = ""  # Id; empty for no single one
+    who: str = "ConsDB team"
     minutes: int = 5  # Estimate
 
 

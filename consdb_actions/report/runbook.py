@@ -95,7 +95,7 @@ class _Blocks:
             text = _joined(text, self._by_hand(part, step, folded))
         if step.failure:
             sign = "- " if text.rpartition("\n")[2].startswith("- ") else ""
-            text = _joined(text, f"{sign}If it fails: " + " ".join(prose(words) for words in step.failure))
+            text = _joined(text, f"{sign}If it fails: {prose(step.failure)}")
         return text
 
     def _by_hand(self, part: RunbookPart, step: RunbookStep, blocks: Sequence[Block]) -> str:
