@@ -263,7 +263,6 @@ def _show_deployment(shown: DeploymentReport, options: dict[str, Any], *, write:
 
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
-    """Return the policy, with another repository where one is given."""
     policy = config.deploy
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 

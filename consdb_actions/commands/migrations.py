@@ -652,7 +652,7 @@ def check_command(
         from consdb_actions.migration.outcome import RunOutcome
         from consdb_actions.migration.rename import check_used
         from consdb_actions.migration.verification import use_of
-        from consdb_actions.report.generation import render_checked, render_markdown
+        from consdb_actions.report.generation import render_markdown, render_text
 
         check_targets(path for path in (report, summary) if path is not None)
         tree = read_tree(consdb)
@@ -716,7 +716,7 @@ def check_command(
     markdown = render_markdown(outcome, checked=True)
     wanted = {report: _json(outcome), summary: markdown}
     write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
-    present(output_format, outcome, lambda: render_checked(outcome), markdown, {"verdict": outcome.verdict})
+    present(output_format, outcome, lambda: render_text(outcome), markdown, {"verdict": outcome.verdict})
     return 1 if outcome.verdict == "failed" else 0
 
 

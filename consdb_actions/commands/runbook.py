@@ -58,7 +58,6 @@ def _check_tag(tree: Tree, release: str) -> None:
 
 
 def _check_release(tree: Tree, release: str, ranges: Sequence[RevisionRange]) -> None:
-    """Check that a release contains the revisions."""
     from consdb_actions.adapters.revision_path import file_of, revisions_of
 
     found = [one for span in ranges for one in revisions_of(tree.section(span.section), span)]

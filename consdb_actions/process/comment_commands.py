@@ -57,6 +57,11 @@ class CommentState:
     commands: tuple[tuple[str, str], ...]  # its original ones: verb, and step or answer
     reaction: str
 
+    @property
+    def is_without_effect(self) -> bool:
+        """Whether it holds no accepted request, which must not be repeated."""
+        return self.reaction != "+1" or all(verb in ("help", "?", "!") for verb, _ in self.commands)
+
 
 def recall(facts: ProcessFacts) -> dict[int, CommentState]:
     """Read the stored state from our comment; an invalid block is ignored as a whole."""
@@ -76,7 +81,7 @@ def kept(states: Iterable[CommentState]) -> tuple[CommentState, ...]:
     """
     room = STATE_ROOM
     chosen = []
-    for state in sorted(states, key=lambda state: (not _matters(state), -state.comment)):
+    for state in sorted(states, key=lambda state: (state.is_without_effect, -state.comment)):
         room -= len(_block([state]))
         if room < 0:
             break
@@ -87,11 +92,6 @@ def kept(states: Iterable[CommentState]) -> tuple[CommentState, ...]:
 def written(states: Iterable[CommentState]) -> str:
     """Write the stored state as JSON for an HTML comment."""
     return _block(kept(states))
-
-
-def _matters(state: CommentState) -> bool:
-    """Tell whether a comment holds an accepted request, not to be repeated."""
-    return state.reaction == "+1" and any(verb not in ("help", "?", "!") for verb, _ in state.commands)
 
 
 def _block(states: Iterable[CommentState]) -> str:

@@ -189,11 +189,6 @@ def holders(facts: ProcessFacts, identifiers: tuple[str, ...], day: date) -> Rol
     return RoleLogins(tuple(found.values()), tuple(problems))
 
 
-def attesters(facts: ProcessFacts, step: ProcessStep, day: date) -> RoleLogins:
-    """List who may attest to a step on a day."""
-    return holders(facts, facts.policy.rule(step).attested_by, day)
-
-
 def owner_names(facts: ProcessFacts, step: ProcessStep) -> tuple[str, tuple[str, ...]]:
     """Return title and people of a step's owner; for approvals, who can still approve."""
     owner = facts.policy.owner(facts.policy.rule(step).owner)
@@ -232,7 +227,6 @@ def migration_name(facts: ProcessFacts, item: MigrationPull) -> str:
 
 
 def _gathered(facts: ProcessFacts) -> StepFinding:
-    """Check that the change has a ticket."""
     pull = facts.pull
     ticket = facts.policy.ticket_in(pull.branch, pull.title)
     if not ticket:
@@ -242,7 +236,6 @@ def _gathered(facts: ProcessFacts) -> StepFinding:
 
 
 def _synced(facts: ProcessFacts) -> StepFinding:
-    """Compare the EFD schemas here with those of consdb."""
     if trouble := facts.trouble(FactSource.CONSDB):
         return StepFinding(False, trouble, unknown=True)
     evidence = tuple(Evidence(f"{item.schema}.yaml", item.url) for item in facts.efd_files)
@@ -255,7 +248,6 @@ def _synced(facts: ProcessFacts) -> StepFinding:
 
 
 def _approved(facts: ProcessFacts) -> StepFinding:
-    """Use the verdict on the approvals."""
     approvals = facts.approvals
     if not approvals.approved:
         # The text of the status continues a sentence.
@@ -299,7 +291,6 @@ def _generated(facts: ProcessFacts) -> StepFinding:
 
 
 def _outdated(facts: ProcessFacts, sha: str) -> str:
-    """Return why a migration is outdated; empty if it is not."""
     head = facts.pull.head
     if sha == head:
         return ""
@@ -313,7 +304,6 @@ def _outdated(facts: ProcessFacts, sha: str) -> str:
 
 
 def _merged_consdb(facts: ProcessFacts) -> StepFinding:
-    """Check that all migrations are merged and up to date."""
     generated = _generated(facts)
     if generated.unknown:
         return generated
@@ -337,7 +327,6 @@ def _openness(item: MigrationPull) -> str:
 
 
 def _tagged(facts: ProcessFacts) -> StepFinding:
-    """Find the first release with the migrations."""
     merged = _merged_consdb(facts)
     if merged.unknown:
         return merged
@@ -434,7 +423,6 @@ def _gone(facts: ProcessFacts, stored: dict[int, CommentState]) -> list[CommentS
 
 
 def _undo_anyway(state: CommentState, attestations: dict[str, list[Attestation]]) -> CommentState:
-    """Apply the undo of a deleted comment."""
     for verb, step in state.commands:
         if verb == "undo":
             attestations.get(step, []).clear()
@@ -514,7 +502,7 @@ def _judge(
         step = BY_ID[command.step]
         if step.id not in applicable:
             return judged(CommandOutcome.REJECTED, f"{step.id} is not a step of this change")
-        people = attesters(facts, step, day)
+        people = holders(facts, facts.policy.rule(step).attested_by, day)
         what = f"attest to {step.id}"
     else:
         roles = (*facts.policy.rule(BY_ID["generate"]).attested_by, CONTRIBUTOR)

@@ -158,6 +158,15 @@ class Progress:
         )
 
     @property
+    def needless(self) -> dict[str, str]:
+        """Return the titles of the steps that do not apply, by the reason."""
+        reasons: dict[str, list[str]] = {}
+        for item in self.steps:
+            if item.standing is StepStatus.NOT_APPLICABLE:
+                reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
+        return {reason: ", ".join(titles) for reason, titles in reasons.items()}
+
+    @property
     def troubled(self) -> bool:
         """Return whether a step is stale, out of order, or unknown."""
         wrong = (StepStatus.STALE, StepStatus.OUT_OF_ORDER, StepStatus.UNKNOWN)

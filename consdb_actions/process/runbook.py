@@ -9,7 +9,7 @@ from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.runbook_change import ColumnChange, Needs, Pair, SectionChange, needs_of
+from consdb_actions.process.runbook_change import Needs, Pair, SectionChange, needs_of
 from consdb_actions.process.runbook_stand import (
     SOON,
     RunbookPlan,
@@ -270,13 +270,13 @@ def _disturbed(change: SectionChange) -> list[Name]:
     """Return the tables, by their old names, that the current writers may fail to write."""
     effects = change.forward
     old = {new: name for name, new in effects.renamed_tables}
-    found = {old.get(c.table, c.table) for c in effects.columns if c.kind != "loosened" and not _free(c)}
+    found = {
+        old.get(c.table, c.table)
+        for c in effects.columns
+        # A new nullable column, or one that becomes nullable, does not affect writers.
+        if c.kind != "loosened" and (c.kind != "added" or c.required)
+    }
     return sorted(found | set(effects.dropped_tables) | set(old.values()))
-
-
-def _free(change: ColumnChange) -> bool:
-    """Tell whether a change does not affect writers: a new nullable column."""
-    return change.kind == "added" and not change.required
 
 
 def migrate_steps(plan: RunbookPlan, release: RunbookRelease | None = None) -> Iterator[RunbookStep]:
@@ -429,7 +429,9 @@ def make_runbook(
     plan = _plan(changes, sites)
     back = _turned(plan)
     written = tuple(texts(plan, ticket, release, when))
-    deployed = RunbookRelease(ticket, release, deploy or DeployPolicy(), waive_until, efd=not plan.published)
+    deployed = RunbookRelease(
+        ticket, release or "RELEASE", deploy or DeployPolicy(), waive_until, efd=not plan.published
+    )
     parts = [
         RunbookPart("prepare", "Before the day", (), (*prepare_steps(plan, deployed), _send(written))),
         _test_part(plan, deployed),
@@ -556,7 +558,6 @@ def _send(found: Sequence[Text]) -> RunbookStep:
 
 
 def _attested(plan: RunbookPlan) -> Iterator[str]:
-    """Yield the steps of the process that the last part completes."""
     if plan.published:
         if plan.publisher.attest:
             yield plan.publisher.attest

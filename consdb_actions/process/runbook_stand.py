@@ -11,6 +11,8 @@ from consdb_actions.approval.facts import DEFAULT_POLICY as APPROVALS
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.lint.sql import Name
 from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.evidence import ticket_image
+from consdb_actions.process.facts import branch_of
 from consdb_actions.process.runbook_change import Needs, SectionChange
 from consdb_actions.process.runbook_steps import Account, Block, RunbookStep
 from consdb_actions.process.sites import Session, Site, Sites
@@ -200,24 +202,20 @@ _LOGS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class RunbookRelease:
-    """Ticket, release (if any) and deployment policy; `efd`: schema from the transformed EFD alone."""
+    """The release and its deployment."""
 
-    def __init__(
-        self, ticket: str, tag: str, policy: DeployPolicy, waive_until: str, *, efd: bool = False
-    ) -> None:
-        self.ticket, self.tag, self.policy, self.waive_until = ticket, tag or "RELEASE", policy, waive_until
-        self.efd = efd
+    ticket: str
+    tag: str  # ``RELEASE`` while there is none
+    policy: DeployPolicy
+    waive_until: str
+    efd: bool  # Whether the schema comes from the transformed EFD alone
 
     @property
     def schema_branch(self) -> str:
         """The branch of sdm_schemas; copies of the transformed EFD have their own."""
-        return f"tickets/{self.ticket}-efd" if self.efd else f"tickets/{self.ticket}"
-
-
-def branch_tag(branch: str) -> str:
-    """Return the tag of the image of a branch."""
-    return branch.replace("/", "-")
+        return branch_of(self.ticket) if self.efd else f"tickets/{self.ticket}"
 
 
 def deploy_command(release: RunbookRelease, where: str, tag: str, *extra: str) -> str:
@@ -376,7 +374,7 @@ def test_steps(
 
 def _stand_deploy(site: Site, environment: str, plan: RunbookPlan, release: RunbookRelease) -> RunbookStep:
     stage = release.policy.stage_of(environment).name if environment in release.policy.environments else ""
-    tag = branch_tag(f"tickets/{release.ticket}")
+    tag = f"tickets-{release.ticket}"
     branch = f"tickets/{release.ticket}-consdb-{stage}"
     # The branch belongs to the stage: what is asked for last replaces what was asked for before.
     so_far = [name for one in plan.sites.of(site.part) for name in one.environments]
@@ -488,7 +486,6 @@ def _session(site: Site, session: Session, plan: RunbookPlan) -> Iterator[Runboo
 
 
 def _queries(site: Site, changes: Sequence[SectionChange]) -> tuple[Block, ...]:
-    """Return queries for the newest rows of the changed columns."""
     blocks = []
     for change in changes:
         known = dict(change.columns_after)
@@ -632,7 +629,7 @@ def _backfill(plan: RunbookPlan) -> Iterator[RunbookStep]:
 
 
 def _taps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
-    tag = branch_tag(release.schema_branch)
+    tag = ticket_image(release.schema_branch)
     blocks, names = [], []
     for stage in release.policy.stages:
         taps = [name for name in plan.replica.environments if name in stage.environments]

@@ -166,16 +166,10 @@ def _table(facts: ProcessFacts, progress: Progress) -> str:
         if item.standing is not StepStatus.NOT_APPLICABLE
     ]
     text = table(("Step", "Evidence"), rows)
-    reasons: dict[str, list[str]] = {}
-    for item in progress.steps:
-        if item.standing is StepStatus.NOT_APPLICABLE:
-            reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
-    if reasons:
-        text += "\n\n" + "\n".join(
-            f"Not needed, since {escape(reason)}: {escape(', '.join(titles))}."
-            for reason, titles in reasons.items()
-        )
-    return text
+    needless = [
+        f"Not needed, since {escape(why)}: {escape(what)}." for why, what in progress.needless.items()
+    ]
+    return "\n\n".join([text, "\n".join(needless)] if needless else [text])
 
 
 def _shown(facts: ProcessFacts, item: StepState) -> str:

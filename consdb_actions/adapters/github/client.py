@@ -213,7 +213,6 @@ def _too_large(message: str, place: str) -> TooLargeError:
 
 
 def _refused(failure: GithubException, place: str, now: float) -> CallFailure:
-    """Read the status, the headers and the message of an answer."""
     status = failure.status
     headers = {key.lower(): str(value) for key, value in (failure.headers or {}).items()}
     message = _message(failure.data)
@@ -527,7 +526,6 @@ class GitHub:
         raise AssertionError("unreachable")
 
     def _renamed(self, url: str, location: str) -> MovedError:
-        """Find the name that a repository has now."""
         old = "/".join(urlsplit(url).path.split("/repos/")[-1].split("/")[:2])
         new = ""
         if match := re.search(r"/repositories/(\d+)(?:/|$)", location):
