@@ -28,8 +28,10 @@ from consdb_actions.commands.options import (
     report_option,
     repository_name,
     schemas_option,
+    schemas_repository_option,
     sections_option,
     summary_option,
+    target_option,
     together,
 )
 from consdb_actions.commands.terminal import present, progress_display
@@ -71,26 +73,9 @@ def group() -> None:
     """Generate, check, preview and lint Alembic migrations."""
 
 
-_repo = option(
-    "--repo",
-    metavar="OWNER/NAME",
-    default="lsst/sdm_schemas",
-    help="Repository of the schemas.",
-)
-_label = option(
-    "--label",
-    default="consdb: migrate",
-    metavar="NAME",
-    help="Label that requests a migration.",
-)
-target_option = option(
-    "--target",
-    default="lsst-dm/consdb",
-    metavar="OWNER/NAME",
-    help="Repository of the migrations.",
-)
+_label = option("--label", default="consdb: migrate", metavar="NAME", help="Label that requests a migration.")
 source_options = together(
-    _repo,
+    schemas_repository_option,
     option("--pr", metavar="N", help="Number of its pull request."),
     option("--branch", metavar="NAME", help="Branch of it, where there is no pull request."),
     option("--commit", metavar="SHA", help="Newest commit of that branch or pull request."),
@@ -257,7 +242,7 @@ MOST = 50  # Migrations that one run makes again; the next run makes the rest
 
 
 @click.command("outdated", epilog=examples("migrations outdated", "migrations outdated --format json"))
-@_repo
+@schemas_repository_option
 @_label
 @target_option
 @format_option()

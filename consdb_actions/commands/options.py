@@ -123,6 +123,12 @@ consdb_option = option(
 schemas_option = option(
     "--sdm-schemas", type=FOLDER, required=True, help="Checkout of lsst/sdm_schemas, or a folder of YAML."
 )
+schemas_repository_option = option(
+    "--repo", metavar="OWNER/NAME", default="lsst/sdm_schemas", help="Repository of the schemas."
+)
+target_option = option(
+    "--target", metavar="OWNER/NAME", default="lsst-dm/consdb", help="Repository of the migrations."
+)
 base_option = option(
     "--sdm-schemas-base",
     metavar="DIR|REV",
@@ -194,10 +200,7 @@ def early_server(consdb: Path, *, wanted: bool = True) -> Iterator[StartingServe
 def max_calls_option(default: int = 2000) -> Decorator:
     """Declare ``--max-calls``."""
     return option(
-        "--max-calls",
-        type=click.IntRange(min=1),
-        default=default,
-        help="Maximum number of calls to GitHub.",
+        "--max-calls", type=click.IntRange(min=1), default=default, help="Maximum number of calls to GitHub."
     )
 
 

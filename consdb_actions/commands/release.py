@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -143,8 +142,6 @@ def next_command(
     The version alone goes to standard output, for scripts; the reason goes to standard error.
     """
     from consdb_actions.adapters.github.releases import ReleaseReader
-    from consdb_actions.adapters.runner import Runner
-    from consdb_actions.forms import as_json
     from consdb_actions.release.versions import next_version
     from consdb_actions.report.release import next_markdown
 
@@ -159,16 +156,15 @@ def next_command(
             names = [tag.name for tag in reader.tags()]
     policy = settings.release
     found = replace(next_version(names, moment, padded=policy.padded, skip=policy.skip), source=source)
-    if output_format == "json":
-        click.echo(json.dumps(as_json(found), indent=2))
-    elif output_format == "markdown":
-        click.echo(next_markdown(found), nl=False)
-    else:
-        click.echo(found.version)
+    present(
+        output_format,
+        found,
+        lambda: str(found.version),
+        next_markdown(found),
+        {"version": str(found.version)},
+    )
+    if output_format == "text":
         click.echo(found.reason, err=True)
-    runner = Runner.from_environ(os.environ)
-    runner.output("version", str(found.version))
-    runner.summary(next_markdown(found))
     return 0
 
 

@@ -279,12 +279,7 @@ _POSTGRES = click.Choice(["auto", "system", "embedded"])
 )
 @environment_schemas_option
 @option("--by-hand", is_flag=True, help="Use the manual alembic commands of the runbook.")
-@option(
-    "--rows",
-    type=click.IntRange(1, 50),
-    default=8,
-    help="Rows that each table begins with.",
-)
+@option("--rows", type=click.IntRange(1, 50), default=8, help="Rows that each table begins with.")
 @option("--publisher-postgres", type=_POSTGRES, default="auto", help="Postgres to use there.")
 @option("--replica-postgres", type=_POSTGRES, default="auto", help="Postgres to use there.")
 @config_option

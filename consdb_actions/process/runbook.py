@@ -533,11 +533,15 @@ def _repeated(site: Site, steps: Sequence[RunbookStep]) -> RunbookStep:
 
 
 def _announce(plan: RunbookPlan, site: Site, ticket: str) -> RunbookStep:
-    text = test_announcement(plan, site, ticket)
+    sections = listed([change.section for change in plan.published])
+    text = (
+        f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "
+        "test image."
+    )
     return RunbookStep(
         f"{site.id}-announce",
-        f"Announce the test in {text.to}",
-        (Block("paste", site.id, text.body),),
+        f"Announce the test in {site.channel}",
+        (Block("paste", site.id, text),),
         "No other test may be running.",
         "Another test is running: agree on a time.",
         site=site.id,
@@ -665,16 +669,6 @@ def texts(plan: RunbookPlan, ticket: str, release: str, when: str) -> Iterator[T
     if plan.needs.added or plan.needs.removed or plan.needs.renamed:
         yield _publication_files(plan)
         yield _truncate_list(plan)
-
-
-def test_announcement(plan: RunbookPlan, site: Site, ticket: str) -> Text:
-    """Write the announcement of a test."""
-    sections = listed([change.section for change in plan.published])
-    body = (
-        f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "
-        "test image."
-    )
-    return Text(f"Announcement at {site.title}", site.channel, body)
 
 
 def _announcement(plan: RunbookPlan, ticket: str, release: str, when: str) -> Text:
