@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.exceptions import RequestException, Timeout
 
-from consdb_actions.adapters.github.client import Clock, SystemClock, asked_wait, read_body
+from consdb_actions.adapters.github import client
+from consdb_actions.adapters.github.client import Clock, asked_wait, read_body
 from consdb_actions.errors import ExternalError, InputError
 
 ATTEMPTS = 5

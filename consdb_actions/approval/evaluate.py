@@ -151,18 +151,19 @@ def label_word(facts: ApprovalFacts, role: Role) -> str:
     return f'the label "{role.label}", set by {last.actor.login}, was removed: {why}'
 
 
-def label_changes(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return labels to add and to remove (none if a team is unreadable, rule A6)."""
+def label_changes(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[Role, ...], tuple[str, ...]]:
+    """Return roles whose labels to add, and labels to remove (none if a team is unreadable, rule A6)."""
     present = {label.casefold() for label in facts.pull.labels}
     approved = {item.role.id for item in decision.roles if item.outcome is RoleOutcome.APPROVED}
     failed = any(item.outcome is RoleOutcome.ERROR for item in decision.roles)
-    add: list[str] = []
-    remove: list[str] = []
-    for role in facts.policy.roles:
-        if role.id in approved and role.label.casefold() not in present:
-            add.append(role.label)
-        elif role.id not in approved and role.label.casefold() in present and not failed:
-            remove.append(role.label)
+    add = [
+        role for role in facts.policy.roles if role.id in approved and role.label.casefold() not in present
+    ]
+    remove = [
+        role.label
+        for role in facts.policy.roles
+        if role.id not in approved and role.label.casefold() in present and not failed
+    ]
     return tuple(add), tuple(remove)
 
 
@@ -363,14 +364,15 @@ LIMIT = 140  # GitHub's maximum length of a status description, in characters
 
 def describe(state: StatusState, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
     """Summarize the verdicts in at most `LIMIT` characters."""
-    if state is StatusState.SUCCESS or not _open(roles):
+    prefix = "Draft; " if draft else ""
+    missing = [item for item in roles if item.outcome is not RoleOutcome.APPROVED]
+    if state is StatusState.SUCCESS or not missing:
         people = ", ".join(
             f"{item.role.title} ({item.approver.author.login})" for item in roles if item.approver is not None
         )
         long = f"Approved by {people}"
         short = f"All {len(roles)} roles have approved"
-        prefix = "Draft; " if draft else ""
-        return fit((prefix + _lower(long, draft), prefix + _lower(short, draft)))
+        return fit(tuple(prefix + (text[0].lower() + text[1:] if draft else text) for text in (long, short)))
     parts = []
     for outcome, words in (
         (RoleOutcome.ERROR, "Team unreadable"),
@@ -382,8 +384,7 @@ def describe(state: StatusState, roles: tuple[RoleVerdict, ...], *, draft: bool)
         ids = [item.role.id for item in roles if item.outcome is outcome]
         if titles:
             parts.append((f"{words}: {', '.join(titles)}", f"{words}: {', '.join(ids)}"))
-    prefix = "Draft; " if draft else ""
-    done = f"{len(roles) - len(_open(roles))} of {len(roles)} roles have approved"
+    done = f"{len(roles) - len(missing)} of {len(roles)} roles have approved"
     return fit(
         (prefix + "; ".join(long for long, _ in parts), prefix + "; ".join(short for _, short in parts), done)
     )
@@ -395,14 +396,6 @@ def fit(choices: tuple[str, ...]) -> str:
         if len(choice) <= LIMIT:
             return choice
     return choices[-1][: LIMIT - 3].rstrip() + "..."
-
-
-def _open(roles: tuple[RoleVerdict, ...]) -> list[RoleVerdict]:
-    return [item for item in roles if item.outcome is not RoleOutcome.APPROVED]
-
-
-def _lower(text: str, wanted: bool) -> str:
-    return text[0].lower() + text[1:] if wanted else text
 
 
 def assign(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -223,7 +223,7 @@ def make_plan(facts: ApprovalFacts, decision: Decision, body: str) -> PullPlan:
     return PullPlan(
         number=facts.pull.number,
         status=plan_status(facts, CONTEXT, decision.state.value, fit((decision.description,))),
-        labels_add=tuple(role for role in facts.policy.roles if role.label in add),
+        labels_add=add,
         labels_remove=remove,
         ask_people=people,
         ask_teams=teams,

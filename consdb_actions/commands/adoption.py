@@ -19,6 +19,8 @@ from consdb_actions.commands.options import (
     github_session,
     option,
     repository_name,
+    schemas_repository_option,
+    target_option,
 )
 from consdb_actions.commands.terminal import show, verbosity_options
 from consdb_actions.config import CONFIG_PATH
@@ -125,7 +127,7 @@ def newest_release(github: GitHub) -> tuple[str, str]:
 @option(
     "--release", metavar="TAG", help="Release shown next to that commit, such as v1.2.3; main by default."
 )
-@option("--organization", default="lsst", show_default=True, help="Where the links register the apps.")
+@option("--organization", default="lsst", help="Where the links register the apps.")
 @option(
     "--teams", is_flag=True, help="Roles are held by teams: the app may read members of the organization."
 )
@@ -577,48 +579,16 @@ def _listed(text: str, names: Iterable[str]) -> str:
     "doctor",
     epilog=examples("doctor", "doctor --repo lsst/sdm_schemas --format json"),
 )
+@schemas_repository_option
+@target_option
 @option(
-    "--repo",
-    "schemas",
-    metavar="OWNER/NAME",
-    default="lsst/sdm_schemas",
-    show_default=True,
-    help="Repository of the schemas.",
+    "--phalanx", metavar="OWNER/NAME", default="lsst-sqre/phalanx", help="Repository of the values files."
 )
-@option(
-    "--target",
-    metavar="OWNER/NAME",
-    default="lsst-dm/consdb",
-    show_default=True,
-    help="Repository of the migrations.",
-)
-@option(
-    "--phalanx",
-    metavar="OWNER/NAME",
-    default="lsst-sqre/phalanx",
-    show_default=True,
-    help="Repository of the values files.",
-)
-@option(
-    "--migrations-app", "app", default=APPS[0].name, show_default=True, help="Name of the app in its address."
-)
-@option(
-    "--releases-app",
-    "release_app",
-    default=APPS[1].name,
-    show_default=True,
-    help="The same of the app for releases.",
-)
-@option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output.",
-)
+@option("--migrations-app", "app", default=APPS[0].name, help="Name of the app in its address.")
+@option("--releases-app", "release_app", default=APPS[1].name, help="The same of the app for releases.")
+@option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="Output.")
 @verbosity_options
-def doctor(schemas: str, target: str, phalanx: str, app: str, release_app: str, output_format: str) -> int:
+def doctor(repo: str, target: str, phalanx: str, app: str, release_app: str, output_format: str) -> int:
     """Check each point of adoption, and print what to do. Nothing is changed.
 
     Give a maintainer's own token as GITHUB_TOKEN (`gh auth token`); what it cannot read is reported as
@@ -626,7 +596,7 @@ def doctor(schemas: str, target: str, phalanx: str, app: str, release_app: str, 
     """
     names = [
         repository_name(name, option=f"--{key}")
-        for key, name in (("repo", schemas), ("target", target), ("phalanx", phalanx))
+        for key, name in (("repo", repo), ("target", target), ("phalanx", phalanx))
     ]
     slugs = {
         APPS[0].name: account_name(app, "--migrations-app"),

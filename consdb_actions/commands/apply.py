@@ -268,12 +268,10 @@ def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.UR
     url = address(text, place=place)
     if site is None:
         here = (url.host, url.database)
-        site = next((s for s in sites.databases if s.host and (_host(s), s.database) == here), None)
+        site = next(
+            (s for s in sites.databases if s.host and (s.host.partition(":")[0], s.database) == here), None
+        )
     return url, site
-
-
-def _host(site: Site) -> str:
-    return site.host.partition(":")[0]
 
 
 def _ranges(sections: tuple[str, ...], to: str | None, direction: Direction) -> tuple[RevisionRange, ...]:
@@ -521,13 +519,11 @@ def _told(error: ConsdbActionsError, outcome: ApplyOutcome) -> ConsdbActionsErro
     "--retries",
     type=click.IntRange(0, 100),
     default=5,
-    show_default=True,
     help="How often to try again when a lock is not granted.",
 )
 @option(
     "--replay/--no-replay",
     default=True,
-    show_default=True,
     help="Compare the database with a replay of its history on a scratch server.",
 )
 @option("--evidence", type=FILE, metavar="FILE.json", help="Write the evidence to this file.")

@@ -56,7 +56,7 @@ _now = option("--now", metavar="ISO", help="Time to use as now; only its day in 
 
 _deployment = together(
     _repo,
-    option("--app", type=click.Choice(APPS), default="consdb", show_default=True, help="Application."),
+    option("--app", type=click.Choice(APPS), default="consdb", help="Application."),
     option("--stage", metavar="NAME", help="Stage: all of its environments that have the application."),
     option(
         "--env",
@@ -164,7 +164,6 @@ def open_command(**options: Any) -> int:
     "--level",
     type=click.Choice([severity.word for severity in reversed(Severity)]),
     default="error",
-    show_default=True,
     help="Exit with 1 if there are findings of at least this severity.",
 )
 @_now
@@ -264,7 +263,6 @@ def _show_deployment(shown: DeploymentReport, options: dict[str, Any], *, write:
 
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
-    """Return the policy, with another repository where one is given."""
     policy = config.deploy
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 

@@ -124,21 +124,13 @@ class Deployer:
             reopen=asked.reopen,
             base_commit=base,
         )
-        if not write:
-            planned = Proposals(self._github).plan(proposal)
-            pull = planned.pull
-            return DeploymentReport(
-                plan,
-                repository,
-                planned.action,
-                False,
-                title,
-                body,
-                pull.number if pull else None,
-                pull.url if pull else "",
-            )
-        done = Proposals(self._github).publish(proposal)
-        return DeploymentReport(plan, repository, done.action, True, title, body, done.number, done.url)
+        proposals = Proposals(self._github)
+        if write:
+            done = proposals.publish(proposal)
+            return DeploymentReport(plan, repository, done.action, True, title, body, done.number, done.url)
+        planned = proposals.plan(proposal)
+        number, url = (planned.pull.number, planned.pull.url) if planned.pull else (None, "")
+        return DeploymentReport(plan, repository, planned.action, False, title, body, number, url)
 
     def _look_up(self, plan: DeployPlan) -> tuple[DeployPlan, dict[tuple[str, str], str]]:
         """Check that images and snippets exist before a pull request names them (rule R4)."""

@@ -149,7 +149,6 @@ def _wanted(
 
 
 def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path]:
-    """Return the file that an id or a path names."""
     from consdb_actions.adapters.revisions import revision_id
 
     for path in (Path(text), tree.root / text):
@@ -254,18 +253,14 @@ def command(
             place = tree.root / finding.file
             runner.annotation(finding.severity, message, file=place, line=finding.line, title=finding.rule)
     errors, warnings = result.count("error"), result.count("warning")
+    root, here = tree.root, Path.cwd()
+    shown = root.relative_to(here) if root.is_relative_to(here) else root
+    prefix = "" if shown == Path() else f"{shown.as_posix()}/"
     present(
         output_format,
         result,
-        lambda: render_text(result, _prefix(tree), paint),
+        lambda: render_text(result, prefix, paint),
         render_markdown(result),
         {"errors": str(errors), "warnings": str(warnings)},
     )
     return fails(fail_on, errors, warnings)
-
-
-def _prefix(tree: Tree) -> str:
-    """Return the prefix of file paths relative to the current directory."""
-    root, here = tree.root, Path.cwd()
-    shown = root.relative_to(here) if root.is_relative_to(here) else root
-    return "" if shown == Path() else f"{shown.as_posix()}/"

@@ -28,8 +28,10 @@ from consdb_actions.commands.options import (
     report_option,
     repository_name,
     schemas_option,
+    schemas_repository_option,
     sections_option,
     summary_option,
+    target_option,
     together,
 )
 from consdb_actions.commands.terminal import present, progress_display
@@ -71,29 +73,9 @@ def group() -> None:
     """Generate, check, preview and lint Alembic migrations."""
 
 
-_repo = option(
-    "--repo",
-    metavar="OWNER/NAME",
-    default="lsst/sdm_schemas",
-    show_default=True,
-    help="Repository of the schemas.",
-)
-_label = option(
-    "--label",
-    default="consdb: migrate",
-    show_default=True,
-    metavar="NAME",
-    help="Label that requests a migration.",
-)
-target_option = option(
-    "--target",
-    default="lsst-dm/consdb",
-    show_default=True,
-    metavar="OWNER/NAME",
-    help="Repository of the migrations.",
-)
+_label = option("--label", default="consdb: migrate", metavar="NAME", help="Label that requests a migration.")
 source_options = together(
-    _repo,
+    schemas_repository_option,
     option("--pr", metavar="N", help="Number of its pull request."),
     option("--branch", metavar="NAME", help="Branch of it, where there is no pull request."),
     option("--commit", metavar="SHA", help="Newest commit of that branch or pull request."),
@@ -260,7 +242,7 @@ MOST = 50  # Migrations that one run makes again; the next run makes the rest
 
 
 @click.command("outdated", epilog=examples("migrations outdated", "migrations outdated --format json"))
-@_repo
+@schemas_repository_option
 @_label
 @target_option
 @format_option()
@@ -399,14 +381,12 @@ def plan_command(
     "--on-question",
     type=click.Choice(["fail", "drop-add"]),
     default="fail",
-    show_default=True,
     help="Stop at unanswered questions, or drop and add.",
 )
 @option(
     "--rev-id-from",
     type=click.Choice(["inputs", "random"]),
     default="inputs",
-    show_default=True,
     help="Make revision ids from the inputs, so that a rerun gives the same files, or at random.",
 )
 @option("--date", metavar="ISO", help="Create date of the revisions; now by default.")
@@ -426,7 +406,6 @@ def plan_command(
     "--drift",
     type=click.Choice(["report", "include", "only"]),
     default="report",
-    show_default=True,
     help="What to do with differences that the change did not make: list them, generate them too, or "
     "generate them alone.",
 )
@@ -658,7 +637,7 @@ def check_command(
         from consdb_actions.migration.outcome import RunOutcome
         from consdb_actions.migration.rename import check_used
         from consdb_actions.migration.verification import use_of
-        from consdb_actions.report.generation import render_checked, render_markdown
+        from consdb_actions.report.generation import render_markdown, render_text
 
         check_targets(path for path in (report, summary) if path is not None)
         tree = read_tree(consdb)
@@ -722,7 +701,7 @@ def check_command(
     markdown = render_markdown(outcome, checked=True)
     wanted = {report: _json(outcome), summary: markdown}
     write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
-    present(output_format, outcome, lambda: render_checked(outcome), markdown, {"verdict": outcome.verdict})
+    present(output_format, outcome, lambda: render_text(outcome), markdown, {"verdict": outcome.verdict})
     return 1 if outcome.verdict == "failed" else 0
 
 

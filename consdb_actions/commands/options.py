@@ -95,9 +95,12 @@ _VALUES: dict[str, Callable[[click.Context], list[str]]] = {
 
 
 def option(*names: str, **values: Any) -> Decorator:
-    """Declare an option with an environment variable: ``CONSDB_`` and its name."""
+    """Declare an option with an environment variable, ``CONSDB_`` and its name; its default is shown."""
     long = next(name for name in names if name.startswith("--"))
     name = long.removeprefix("--").split("/")[0]
+    values.setdefault(
+        "show_default", bool(isinstance(default := values.get("default"), str | int) and default)
+    )
     if long in _VALUES:
         values = {"shell_complete": _complete, **values}
     return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", show_envvar=True, **values)
@@ -119,6 +122,12 @@ consdb_option = option(
 )
 schemas_option = option(
     "--sdm-schemas", type=FOLDER, required=True, help="Checkout of lsst/sdm_schemas, or a folder of YAML."
+)
+schemas_repository_option = option(
+    "--repo", metavar="OWNER/NAME", default="lsst/sdm_schemas", help="Repository of the schemas."
+)
+target_option = option(
+    "--target", metavar="OWNER/NAME", default="lsst-dm/consdb", help="Repository of the migrations."
 )
 base_option = option(
     "--sdm-schemas-base",
@@ -169,7 +178,6 @@ fail_on_option = option(
     "--fail-on",
     type=click.Choice(["error", "warning", "never"]),
     default="error",
-    show_default=True,
     help="When to exit with 1: on errors, on warnings as well, or never. An open question is an error. "
     "Acknowledged findings do not count.",
 )
@@ -192,11 +200,7 @@ def early_server(consdb: Path, *, wanted: bool = True) -> Iterator[StartingServe
 def max_calls_option(default: int = 2000) -> Decorator:
     """Declare ``--max-calls``."""
     return option(
-        "--max-calls",
-        type=click.IntRange(min=1),
-        default=default,
-        show_default=True,
-        help="Maximum number of calls to GitHub.",
+        "--max-calls", type=click.IntRange(min=1), default=default, help="Maximum number of calls to GitHub."
     )
 
 
@@ -216,7 +220,6 @@ def format_option() -> Decorator:
         "output_format",
         type=click.Choice(FORMATS),
         default="text",
-        show_default=True,
         help="Format of standard output: text, stable JSON, or Markdown for a pull request.",
     )
     return lambda command: add(verbosity_options(command))

@@ -139,7 +139,6 @@ def _preview(
 
 
 def _extra(before: ReadSchema | None, after: ReadSchema, everything: bool) -> Iterator[SchemaFinding]:
-    """Yield findings of astropy and notes of the reader."""
     known = before.schema if before and not everything else None
     units, ucds = _words(after.schema), _words(after.schema, ucd=True)
     bad_units = unknown_units(units - (_words(known) if known else set()))

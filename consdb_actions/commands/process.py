@@ -318,12 +318,7 @@ PAGE, DATA = "index.html", "board.json"
 @option("--phalanx", type=FOLDER, help="Clone of the values files; without it they are read over the API.")
 @option("--config", type=FILE, help="Configuration to use instead of the one on the base branch.")
 @option(
-    "--releases",
-    "count",
-    type=click.IntRange(min=1, max=100),
-    default=8,
-    show_default=True,
-    help="Number of releases to show.",
+    "--releases", "count", type=click.IntRange(min=1, max=100), default=8, help="Number of releases to show."
 )
 @option("--now", metavar="ISO", help="Time that the page shows; now, or that of the facts, by default.")
 @max_calls_option(4000)

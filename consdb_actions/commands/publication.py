@@ -23,7 +23,7 @@ from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.plan import Part
-from consdb_actions.commands.migrations import asked_for, source_options, target_option
+from consdb_actions.commands.migrations import asked_for, source_options
 from consdb_actions.commands.options import (
     FOLDER,
     commit_id,
@@ -32,6 +32,7 @@ from consdb_actions.commands.options import (
     github_session,
     option,
     repository_name,
+    target_option,
 )
 from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
@@ -414,7 +415,6 @@ _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 @option(
     "--target-label",
     default="migration",
-    show_default=True,
     metavar="NAME",
     help="Label of the pull request with the migration.",
 )

@@ -179,8 +179,14 @@ def sync(
                 with expected_form(github.budget):
                     results.append(sync_pull(flow, reader, publisher, number, now, seen))
             except ConsdbActionsError as raised:
-                failures.append(_failure(raised, number, alone=len(numbers) == 1))
-                if _concerns_all(failures[-1]):
+                error = _failure(raised, number, alone=len(numbers) == 1)
+                failures.append(error)
+                # No further call can succeed if the token is refused, or the rate limit is reached.
+                if isinstance(error, ExternalError) and (
+                    not isinstance(error, GitHubError)
+                    or error.status == 401
+                    or isinstance(error, RateLimitError)
+                ):
                     break
                 continue
             if publisher is not None and publisher.silent:
@@ -224,13 +230,6 @@ def _failure(raised: ConsdbActionsError, number: int, *, alone: bool) -> ConsdbA
     click.echo(runner.inert(words), err=True)
     runner.annotation("error", words)
     return error
-
-
-def _concerns_all(error: ConsdbActionsError) -> bool:
-    """Tell whether no further call can succeed: the token is refused, or the rate limit is reached."""
-    if isinstance(error, GitHubError):
-        return error.status == 401 or isinstance(error, RateLimitError)
-    return isinstance(error, ExternalError)
 
 
 def show_results(flow: Flow[F, D], results: Sequence[PullResult[F, D]], options: Mapping[str, Any]) -> Runner:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -96,14 +95,14 @@ def wait_for_images(
 ) -> Mapping[str, ImageManifest | None]:
     """Look up images until all exist, or until the time-out."""
     found: dict[str, ImageManifest | None] = dict.fromkeys(images)
-    start = clock.now()
+    start = clock.time()
     while True:
         for image in images:
             if found[image] is None and (there := registry.find(image, tag)) is not None:
                 found[image] = there
                 click.echo(f"{image}:{tag} is there, {there.digest[:19]}", err=True)
         missing = [image for image, there in found.items() if there is None]
-        waited = clock.now() - start
+        waited = clock.time() - start
         if not missing or waited >= seconds:
             return found
         click.echo(f"after {waited:.0f} of {seconds:.0f} s: waiting for {', '.join(missing)}", err=True)
@@ -143,8 +142,6 @@ def next_command(
     The version alone goes to standard output, for scripts; the reason goes to standard error.
     """
     from consdb_actions.adapters.github.releases import ReleaseReader
-    from consdb_actions.adapters.runner import Runner
-    from consdb_actions.forms import as_json
     from consdb_actions.release.versions import next_version
     from consdb_actions.report.release import next_markdown
 
@@ -159,16 +156,15 @@ def next_command(
             names = [tag.name for tag in reader.tags()]
     policy = settings.release
     found = replace(next_version(names, moment, padded=policy.padded, skip=policy.skip), source=source)
-    if output_format == "json":
-        click.echo(json.dumps(as_json(found), indent=2))
-    elif output_format == "markdown":
-        click.echo(next_markdown(found), nl=False)
-    else:
-        click.echo(found.version)
+    present(
+        output_format,
+        found,
+        lambda: str(found.version),
+        next_markdown(found),
+        {"version": str(found.version)},
+    )
+    if output_format == "text":
         click.echo(found.reason, err=True)
-    runner = Runner.from_environ(os.environ)
-    runner.output("version", str(found.version))
-    runner.summary(next_markdown(found))
     return 0
 
 
@@ -211,7 +207,7 @@ def tag_command(
     All checks of the commit must be green. A tagged commit is not tagged again, so the command can be
     repeated after any failure. Tags are never moved.
     """
-    from consdb_actions.adapters.github import SystemClock
+    from consdb_actions.adapters.github.client import SYSTEM_CLOCK
     from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
     from consdb_actions.adapters.registry import Registry
 
@@ -229,7 +225,7 @@ def tag_command(
         failure: ExternalError | None = None
         if wait_images is not None and not dry_run:
             try:
-                found = wait_for_images(registry, policy.images, outcome.plan.tag, wait_images, SystemClock())
+                found = wait_for_images(registry, policy.images, outcome.plan.tag, wait_images, SYSTEM_CLOCK)
             except ExternalError as error:
                 failure = error
     _show(outcome, found, output_format)

@@ -58,7 +58,6 @@ def _check_tag(tree: Tree, release: str) -> None:
 
 
 def _check_release(tree: Tree, release: str, ranges: Sequence[RevisionRange]) -> None:
-    """Check that a release contains the revisions."""
     from consdb_actions.adapters.revision_path import file_of, revisions_of
 
     found = [one for span in ranges for one in revisions_of(tree.section(span.section), span)]
@@ -280,19 +279,9 @@ _POSTGRES = click.Choice(["auto", "system", "embedded"])
 )
 @environment_schemas_option
 @option("--by-hand", is_flag=True, help="Use the manual alembic commands of the runbook.")
-@option(
-    "--rows",
-    type=click.IntRange(1, 50),
-    default=8,
-    show_default=True,
-    help="Rows that each table begins with.",
-)
-@option(
-    "--publisher-postgres", type=_POSTGRES, default="auto", show_default=True, help="Postgres to use there."
-)
-@option(
-    "--replica-postgres", type=_POSTGRES, default="auto", show_default=True, help="Postgres to use there."
-)
+@option("--rows", type=click.IntRange(1, 50), default=8, help="Rows that each table begins with.")
+@option("--publisher-postgres", type=_POSTGRES, default="auto", help="Postgres to use there.")
+@option("--replica-postgres", type=_POSTGRES, default="auto", help="Postgres to use there.")
 @config_option
 @report_option
 @format_option()

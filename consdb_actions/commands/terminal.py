@@ -65,7 +65,6 @@ def _remember(context: click.Context, parameter: click.Parameter, value: bool) -
 
 
 def _is(name: str) -> bool:
-    """Tell whether ``--quiet`` or ``--verbose`` is given."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(f"{__name__}.{name}"))
 

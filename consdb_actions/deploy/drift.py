@@ -245,7 +245,9 @@ def _by_tag(policy: DeployPolicy, item: ComponentTag, today: date) -> DriftFindi
         severity = Severity.ERROR if strict else Severity.WARNING
         text = "no tag: the chart's default runs"
         return _finding(severity if item.enabled else Severity.INFO, "empty-tag", item, text)
-    text = f"{_off(item)}on {_what(item.tag)}{_age(item, today)}"
+    off = "" if item.enabled else "disabled, left "
+    kind = f"the {item.tag.kind} " if item.tag.kind is TagKind.TICKET else ""
+    text = f"{off}on {kind}{item.tag.text}{_age(item, today)}"
     if not item.enabled:
         return _finding(Severity.INFO, "branch-tag", item, text)
     until = item.since.waived.get(item.environment) if item.since else None
@@ -286,7 +288,6 @@ def _behind(
 
 
 def _pull_policy(item: ComponentTag) -> DriftFinding | None:
-    """Find a mutable tag without the pull policy Always."""
     if item.component == "datalink" or item.tag.is_fixed or not item.enabled:
         return None
     if item.pull_policy == ALWAYS or item.tag.kind is TagKind.EMPTY:
@@ -337,14 +338,6 @@ def _merged(found: Iterable[DriftFinding], seen: Sequence[ComponentTag]) -> list
 
 def _newest(tag: ImageTag, released: bool) -> str:
     return f"newest {'release' if released else 'in use'} {tag.text}"
-
-
-def _off(item: ComponentTag) -> str:
-    return "" if item.enabled else "disabled, left "
-
-
-def _what(tag: ImageTag) -> str:
-    return f"the {tag.kind} {tag.text}" if tag.kind is TagKind.TICKET else tag.text
 
 
 def _age(item: ComponentTag, today: date) -> str:

@@ -248,9 +248,13 @@ class Slot:
 
     component: str  # ``hinfo.latiss``, ``pq``, ``tap-schema`` or ``datalink``
     path: Path  # of the tag; for the datalink, of its URL
-    image: Path = ()
-    pull_policy: Path = ()
+    source: Path = ()  # of the mapping with the image and its pull policy
     enable: Path = ()
+
+    @property
+    def pull_policy(self) -> Path:
+        """Return the path of the pull policy; empty without an image."""
+        return (*self.source, "pullPolicy") if self.source else ()
 
     @property
     def is_datalink(self) -> bool:
@@ -291,7 +295,7 @@ class Values:
 
     def image(self, slot: Slot) -> str:
         """Return the image of a component without tag; may be empty."""
-        return self.value(slot.image) if slot.image else ""
+        return self.value((*slot.source, "repository")) if slot.source else ""
 
 
 def _value(tree: Tree, path: Path) -> str | None:
@@ -318,7 +322,7 @@ def slots(app: str, values: Values) -> tuple[Slot, ...]:
     """Return an environment's components in order, with the instruments that its own file names."""
     if app == "consdbtap":
         return (
-            Slot("tap-schema", (*_TAP, "tag"), (*_TAP, "repository"), (*_TAP, "pullPolicy")),
+            Slot("tap-schema", (*_TAP, "tag"), _TAP),
             Slot("datalink", (_CHART, "config", "datalinkPayloadUrl")),
         )
     found = []
@@ -326,19 +330,10 @@ def slots(app: str, values: Values) -> tuple[Slot, ...]:
     for name, part in (hinfo if isinstance(hinfo, Mapping) else {}).items():
         if isinstance(part, Mapping) and {"tag", "enable"} & set(part):
             path = ("hinfo", name)
-            image = ("hinfo", "image")
-            found.append(
-                Slot(
-                    f"hinfo.{name}",
-                    (*path, "tag"),
-                    (*image, "repository"),
-                    (*image, "pullPolicy"),
-                    (*path, "enable"),
-                )
-            )
+            found.append(Slot(f"hinfo.{name}", (*path, "tag"), ("hinfo", "image"), (*path, "enable")))
     image = ("pq", "image")
     if values.own_value((*image, "tag")) is not None:
-        found.append(Slot("pq", (*image, "tag"), (*image, "repository"), (*image, "pullPolicy")))
+        found.append(Slot("pq", (*image, "tag"), image))
     return tuple(found)
 
 

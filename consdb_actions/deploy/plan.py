@@ -269,7 +269,7 @@ def make_plan(policy: DeployPolicy, request: DeployRequest, values: Mapping[str,
         (values[c.environment].image(slot), request.tag.text)
         for c in changes
         for slot in wanted[c.environment]
-        if slot.component == c.component and slot.image and c.is_tag
+        if slot.component == c.component and slot.source and c.is_tag
     ]
     links = [change for change in changes if change.component == "datalink"]
     return replace(
@@ -309,7 +309,6 @@ def with_found(
 def _where(
     policy: DeployPolicy, request: DeployRequest, values: Mapping[str, Values]
 ) -> tuple[Stage, tuple[str, ...], list[DeployRefusal]]:
-    """Return stage and environments; refuse environments of two stages."""
     if bool(request.stage) == bool(request.environments):
         raise nowhere(policy)
     if request.stage:

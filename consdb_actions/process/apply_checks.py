@@ -48,6 +48,11 @@ def passed(id_: str, text: str) -> ApplyCheck:
     return ApplyCheck(id_, "ok", text)
 
 
+def checked(id_: str, wrong: list[str], cause: str, remedy: str, text: str) -> ApplyCheck:
+    """Return a check that fails if something is wrong."""
+    return refused(id_, cause, remedy, wrong) if wrong else passed(id_, text)
+
+
 def check_revision(
     facts: SectionFacts, section: str, history: Sequence[str], expected: str
 ) -> tuple[str, ApplyCheck]:
@@ -175,15 +180,13 @@ def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
     made = (*change.forward.new_tables, *change.forward.new_views)
     missing += [f"{name} already exists" for name in made if name.name in there]
     missing += [f"schema {name} is missing" for name in _schemas(change) if name not in facts.schemas]
-    if missing:
-        yield refused(
-            "tables",
-            f"{change.section}: the database is not as revision {change.start} leaves it",
-            "Find out why. The migration cannot be applied to it in this state.",
-            missing,
-        )
-    else:
-        yield passed("tables", f"{change.section}: the tables to be changed are present")
+    yield checked(
+        "tables",
+        missing,
+        f"{change.section}: the database is not as revision {change.start} leaves it",
+        "Find out why. The migration cannot be applied to it in this state.",
+        f"{change.section}: the tables to be changed are present",
+    )
     if more:
         yield refused(
             "drift",
@@ -585,14 +588,8 @@ def _columns(change: SectionChange, after: SectionFacts) -> Iterator[ApplyCheck]
             and old_name not in known.get(column.table, ())
         ):
             wrong.append(f"{column.table} still has column {old_name}")
-    if wrong:
-        yield refused(
-            "columns",
-            f"{change.section}: tables or views are not as expected",
-            details=wrong,
-        )
-    else:
-        yield passed("columns", f"{change.section}: tables and views are as expected")
+    cause = f"{change.section}: tables or views are not as expected"
+    yield checked("columns", wrong, cause, "", f"{change.section}: tables and views are as expected")
 
 
 def _find(facts: SectionFacts, name: Name) -> CatalogRelation | None:
@@ -613,15 +610,13 @@ def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) ->
                 continue
             if name not in before.snapshot.relations or (name, owner, privilege) in before.privileges:
                 wrong.append(f"{owner} has no {privilege} on {name}, which it owns")
-    if wrong:
-        yield refused(
-            "owner",
-            f"{change.section}: tables or views do not belong to {owner}, or {owner} cannot use them",
-            f"Ask an administrator to run ALTER TABLE … OWNER TO {owner}; GRANT ALL ON … TO {owner}.",
-            wrong,
-        )
-    else:
-        yield passed("owner", f"{change.section}: everything belongs to {owner}")
+    yield checked(
+        "owner",
+        wrong,
+        f"{change.section}: tables or views do not belong to {owner}, or {owner} cannot use them",
+        f"Ask an administrator to run ALTER TABLE … OWNER TO {owner}; GRANT ALL ON … TO {owner}.",
+        f"{change.section}: everything belongs to {owner}",
+    )
 
 
 def _grants(
@@ -643,15 +638,14 @@ def _grants(
             continue
         if not any(g.grantee == role and g.privilege == privilege for g in relation.grants):
             missing.append(f"GRANT {privilege} ON {name} TO {role};")
-    if missing:
-        yield refused(
+    if should:
+        yield checked(
             "grants",
+            missing,
             f"{change.section}: privileges are missing",
             "Put these statements into a separate revision, or ask the owner to run them.",
-            missing,
+            f"{change.section}: {len(should)} privileges are present",
         )
-    elif should:
-        yield passed("grants", f"{change.section}: {len(should)} privileges are present")
 
 
 def _catalog(
@@ -660,18 +654,13 @@ def _catalog(
     same = major == expected.major
     known = set(map(str, _differences(before.snapshot, expected.before, before.owners, same)))
     now = _differences(after.snapshot, expected.after, after.owners, same)
-    new = [difference for difference in now if str(difference) not in known]
-    if new:
-        yield refused(
-            "catalog",
-            f"{change.section}: the database differs from a fresh one after the same revisions",
-            details=_words(new),
-        )
-    else:
-        yield passed(
-            "catalog",
-            f"{change.section}: the catalog is the same as in a fresh database after the same revisions",
-        )
+    yield checked(
+        "catalog",
+        _words(difference for difference in now if str(difference) not in known),
+        f"{change.section}: the database differs from a fresh one after the same revisions",
+        "",
+        f"{change.section}: the catalog is the same as in a fresh database after the same revisions",
+    )
 
 
 def _differences(

@@ -54,8 +54,13 @@ class CommentState:
 
     comment: int  # its id
     binding: Binding
-    said: tuple[tuple[str, str], ...]  # its original commands: verb, and step or answer
+    commands: tuple[tuple[str, str], ...]  # its original ones: verb, and step or answer
     reaction: str
+
+    @property
+    def is_without_effect(self) -> bool:
+        """Whether it holds no accepted request, which must not be repeated."""
+        return self.reaction != "+1" or all(verb in ("help", "?", "!") for verb, _ in self.commands)
 
 
 def recall(facts: ProcessFacts) -> dict[int, CommentState]:
@@ -63,12 +68,12 @@ def recall(facts: ProcessFacts) -> dict[int, CommentState]:
     body = own_sections(facts.marked, facts.identity).get(Part.PROCESS, "")
     entries = read_hidden("process-memory", body, dict[int, _Entry], last=True) or {}
     return {
-        number: CommentState(number, Binding(*binding), said, reaction)
-        for number, (*binding, said, reaction) in entries.items()
+        number: CommentState(number, Binding(*binding), commands, reaction)
+        for number, (*binding, commands, reaction) in entries.items()
     }
 
 
-def kept(memos: Iterable[CommentState]) -> tuple[CommentState, ...]:
+def kept(states: Iterable[CommentState]) -> tuple[CommentState, ...]:
     """Select the entries to store, as far as there is room.
 
     Entries without effect are dropped first, so that many comments cannot displace an attestation or an
@@ -76,36 +81,31 @@ def kept(memos: Iterable[CommentState]) -> tuple[CommentState, ...]:
     """
     room = STATE_ROOM
     chosen = []
-    for memo in sorted(memos, key=lambda memo: (not _matters(memo), -memo.comment)):
-        room -= len(_block([memo]))
+    for state in sorted(states, key=lambda state: (state.is_without_effect, -state.comment)):
+        room -= len(_block([state]))
         if room < 0:
             break
-        chosen.append(memo)
-    return tuple(sorted(chosen, key=lambda memo: memo.comment))
+        chosen.append(state)
+    return tuple(sorted(chosen, key=lambda state: state.comment))
 
 
-def written(memos: Iterable[CommentState]) -> str:
+def written(states: Iterable[CommentState]) -> str:
     """Write the stored state as JSON for an HTML comment."""
-    return _block(kept(memos))
+    return _block(kept(states))
 
 
-def _matters(memo: CommentState) -> bool:
-    """Tell whether a comment holds an accepted request, not to be repeated."""
-    return memo.reaction == "+1" and any(verb not in ("help", "?", "!") for verb, _ in memo.said)
-
-
-def _block(memos: Iterable[CommentState]) -> str:
+def _block(states: Iterable[CommentState]) -> str:
     return hidden(
         "process-memory",
         {
-            memo.comment: [
-                memo.binding.sha,
-                memo.binding.change,
-                memo.binding.migration,
-                memo.said,
-                memo.reaction,
+            state.comment: [
+                state.binding.sha,
+                state.binding.change,
+                state.binding.migration,
+                state.commands,
+                state.reaction,
             ]
-            for memo in memos
+            for state in states
         },
     )
 
@@ -156,21 +156,19 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A valid command."""
+    """A command; an invalid one has no verb, and `mistake` says what to write instead."""
 
-    verb: Verb
+    verb: Verb | None
     text: str  # the line as written
     step: str = ""  # id of the step; empty for none
     note: str = ""
     declaration: str = ""  # the rename or the side of a conflict, as for ``--rename`` or ``--take``
+    mistake: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """An invalid command; `answer` says what to write instead."""
-
-    text: str
-    answer: str
+def mistaken(text: str, mistake: str) -> Command:
+    """Return an invalid command."""
+    return Command(None, text, mistake=mistake)
 
 
 def mentions_commands(body: str) -> bool:
@@ -178,7 +176,7 @@ def mentions_commands(body: str) -> bool:
     return _WORD in body.casefold()
 
 
-def commands_in(body: str) -> tuple[Command | Mistake, ...]:
+def commands_in(body: str) -> tuple[Command, ...]:
     """Parse the commands of a comment."""
     if not mentions_commands(body):
         return ()
@@ -186,14 +184,14 @@ def commands_in(body: str) -> tuple[Command | Mistake, ...]:
     found = [_command(rest) for rest in lines[:MOST]]
     if len(lines) > MOST:
         found.append(
-            Mistake(
+            mistaken(
                 _WORD, f"this comment has {len(lines)} commands, and only the first {MOST} of them are read"
             )
         )
     return tuple(found)
 
 
-def _command(rest: str) -> Command | Mistake:
+def _command(rest: str) -> Command:
     text = f"{_WORD} {rest}".strip()
     if not rest:
         return Command(Verb.HELP, _WORD)
@@ -201,27 +199,27 @@ def _command(rest: str) -> Command | Mistake:
     try:
         verb = Verb(word.casefold())
     except ValueError:
-        return Mistake(text, _unknown("command", word, list(Verb), list(Verb)))
+        return mistaken(text, _unknown("command", word, list(Verb), list(Verb)))
     if verb in (Verb.DONE, Verb.UNDO):
         return _about_step(verb, text, arguments)
     if verb in (Verb.RENAME, Verb.TAKE):
         return _answer(verb, text, arguments)
     if arguments:
-        return Mistake(text, f"{verb} has no arguments; write it alone on its line")
+        return mistaken(text, f"{verb} has no arguments; write it alone on its line")
     return Command(verb, text)
 
 
-def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
+def _about_step(verb: Verb, text: str, arguments: str) -> Command:
     word, note = _first(arguments)
     attested = [step.id for step in STEPS if step.attested]
     if not word:
-        return Mistake(text, f"the step is missing, one of: {', '.join(attested)}")
+        return mistaken(text, f"the step is missing, one of: {', '.join(attested)}")
     step: ProcessStep | None = step_words().get(word.casefold().rstrip(".,;:"))
     if step is None:
         known = [word for word, step in step_words().items() if step.attested]
-        return Mistake(text, _unknown("step", word, known, attested))
+        return mistaken(text, _unknown("step", word, known, attested))
     if not step.attested:
-        return Mistake(
+        return mistaken(
             text,
             f"{step.id} needs no comment; it is done when {step.evidence}",
         )
@@ -229,18 +227,18 @@ def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
     return Command(verb, text, step.id, note if len(note) <= NOTE else note[: NOTE - 1] + "…")
 
 
-def _answer(verb: Verb, text: str, arguments: str) -> Command | Mistake:
+def _answer(verb: Verb, text: str, arguments: str) -> Command:
     """Parse an answer to a question, in the forms of ``--rename`` and ``--take``."""
     if not arguments:
         missing = "TABLE.OLD=NEW" if verb is Verb.RENAME else "a side with an element"
-        return Mistake(text, f"{missing} is missing")
+        return mistaken(text, f"{missing} is missing")
     parse = parse_declaration if verb is Verb.RENAME else parse_take
     try:
         declaration = parse(arguments.strip("`"), "pull request")
     except InputError as error:
-        return Mistake(text, f"{error.cause}. {error.remedy.removesuffix('.')}")
+        return mistaken(text, f"{error.cause}. {error.remedy.removesuffix('.')}")
     if len(declaration.text) > ANSWER:
-        return Mistake(
+        return mistaken(
             text[:_SHOWN] + "…", f"it has more than {ANSWER} characters, and no name has more than 63"
         )
     return Command(verb, text, declaration=declaration.text)
@@ -272,30 +270,16 @@ class CommentCommand(Public):
     """A command of a comment, with its outcome."""
 
     PUBLIC: ClassVar[str] = (
-        "comment=comment.id actor=actor.login at=comment.created_at text verb step outcome answer"
+        "comment=comment.id actor=actor.login at=comment.created_at text=command.text verb=command.verb "
+        "step=command.step outcome answer"
     )
 
     comment: Comment
     actor: Account
-    said: Command | Mistake
+    command: Command
     outcome: CommandOutcome
     answer: str = ""  # reason of a rejection, or a remark; may be empty
     binding: Binding | None = None  # None if it does not depend on the state
-
-    @property
-    def text(self) -> str:
-        """Return the line as written."""
-        return self.said.text
-
-    @property
-    def verb(self) -> Verb | None:
-        """Return the verb; None for an invalid command."""
-        return self.said.verb if isinstance(self.said, Command) else None
-
-    @property
-    def step(self) -> str:
-        """Return the step of the command; empty for none."""
-        return self.said.step if isinstance(self.said, Command) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,11 +298,11 @@ class Attestation:
 class CommentCommands:
     """All commands and their effects."""
 
-    heard: tuple[CommentCommand, ...]  # oldest first
+    commands: tuple[CommentCommand, ...]  # oldest first
     # valid ones by step, oldest first: accepted and not undone
     attestations: dict[str, tuple[Attestation, ...]]
     undone: dict[str, CommentCommand]  # the last command on a step, if that is ``undo``
-    memos: tuple[CommentState, ...]  # entries to store, as far as there is room
+    states: tuple[CommentState, ...]  # to store, as far as there is room
 
 
 ANSWERS_ROOM = 5_000  # Maximum size of a pull request's stored answers; the oldest are dropped
@@ -326,23 +310,20 @@ ANSWERS_ROOM = 5_000  # Maximum size of a pull request's stored answers; the old
 _BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
 
 
-def answers_in(heard: Iterable[CommentCommand]) -> tuple[str, ...]:
+def answers_in(commands: Iterable[CommentCommand]) -> tuple[str, ...]:
     """Collect the accepted answers.
 
     Each has the form of a line after ``consdb:`` in a pull request, such as ``rename exposure.a=b`` or ``take
     head exposure.ra``; a later answer replaces an earlier one about the same element.
     """
     answers: dict[tuple[Verb, str], str] = {}
-    for item in heard:
-        said = item.said
-        if item.outcome is not CommandOutcome.ACCEPTED or not isinstance(said, Command):
+    for item in commands:
+        verb, text = item.command.verb, item.command.declaration
+        if item.outcome is not CommandOutcome.ACCEPTED or verb not in (Verb.RENAME, Verb.TAKE):
             continue
-        if said.verb not in (Verb.RENAME, Verb.TAKE):
-            continue
-        is_rename = said.verb is Verb.RENAME
-        element = said.declaration.partition("=")[0] if is_rename else said.declaration.partition(" ")[2]
-        answers.pop((said.verb, element), None)
-        answers[said.verb, element] = f"{said.verb} {said.declaration}"
+        element = text.partition("=")[0] if verb is Verb.RENAME else text.partition(" ")[2]
+        answers.pop((verb, element), None)
+        answers[verb, element] = f"{verb} {text}"
     kept: list[str] = []
     room = ANSWERS_ROOM
     for answer in reversed(answers.values()):

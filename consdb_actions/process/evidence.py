@@ -17,12 +17,12 @@ from consdb_actions.process.comment_commands import (
     CommentCommand,
     CommentCommands,
     CommentState,
-    Mistake,
     Verb,
     change_digest,
     commands_in,
     kept,
     migration_digest,
+    mistaken,
     recall,
 )
 from consdb_actions.process.facts import (
@@ -189,11 +189,6 @@ def holders(facts: ProcessFacts, identifiers: tuple[str, ...], day: date) -> Rol
     return RoleLogins(tuple(found.values()), tuple(problems))
 
 
-def attesters(facts: ProcessFacts, step: ProcessStep, day: date) -> RoleLogins:
-    """List who may attest to a step on a day."""
-    return holders(facts, facts.policy.rule(step).attested_by, day)
-
-
 def owner_names(facts: ProcessFacts, step: ProcessStep) -> tuple[str, tuple[str, ...]]:
     """Return title and people of a step's owner; for approvals, who can still approve."""
     owner = facts.policy.owner(facts.policy.rule(step).owner)
@@ -232,7 +227,6 @@ def migration_name(facts: ProcessFacts, item: MigrationPull) -> str:
 
 
 def _gathered(facts: ProcessFacts) -> StepFinding:
-    """Check that the change has a ticket."""
     pull = facts.pull
     ticket = facts.policy.ticket_in(pull.branch, pull.title)
     if not ticket:
@@ -242,7 +236,6 @@ def _gathered(facts: ProcessFacts) -> StepFinding:
 
 
 def _synced(facts: ProcessFacts) -> StepFinding:
-    """Compare the EFD schemas here with those of consdb."""
     if trouble := facts.trouble(FactSource.CONSDB):
         return StepFinding(False, trouble, unknown=True)
     evidence = tuple(Evidence(f"{item.schema}.yaml", item.url) for item in facts.efd_files)
@@ -255,7 +248,6 @@ def _synced(facts: ProcessFacts) -> StepFinding:
 
 
 def _approved(facts: ProcessFacts) -> StepFinding:
-    """Use the verdict on the approvals."""
     approvals = facts.approvals
     if not approvals.approved:
         # The text of the status continues a sentence.
@@ -299,7 +291,6 @@ def _generated(facts: ProcessFacts) -> StepFinding:
 
 
 def _outdated(facts: ProcessFacts, sha: str) -> str:
-    """Return why a migration is outdated; empty if it is not."""
     head = facts.pull.head
     if sha == head:
         return ""
@@ -313,7 +304,6 @@ def _outdated(facts: ProcessFacts, sha: str) -> str:
 
 
 def _merged_consdb(facts: ProcessFacts) -> StepFinding:
-    """Check that all migrations are merged and up to date."""
     generated = _generated(facts)
     if generated.unknown:
         return generated
@@ -337,7 +327,6 @@ def _openness(item: MigrationPull) -> str:
 
 
 def _tagged(facts: ProcessFacts) -> StepFinding:
-    """Find the first release with the migrations."""
     merged = _merged_consdb(facts)
     if merged.unknown:
         return merged
@@ -387,90 +376,87 @@ def present_binding(facts: ProcessFacts) -> Binding:
     return Binding(head, change_digest(facts.change_at(head)), migration_digest(facts))
 
 
-def listen(facts: ProcessFacts, applicable: frozenset[str]) -> CommentCommands:
+def evaluate_comments(facts: ProcessFacts, applicable: frozenset[str]) -> CommentCommands:
     """Process all comments in the order of writing."""
-    memory = recall(facts)
-    heard: list[CommentCommand] = []
-    memos: list[CommentState] = []
+    stored = recall(facts)
+    commands: list[CommentCommand] = []
+    states: list[CommentState] = []
     attestations: dict[str, list[Attestation]] = {}
     undone: dict[str, CommentCommand] = {}
-    gone = _gone(facts, memory)
+    gone = _gone(facts, stored)
     for comment in sorted(facts.comments, key=lambda item: (item.created_at, item.id)):
-        for old in [memo for memo in gone if memo.comment < comment.id]:
-            memos.append(_undo_anyway(old, attestations))
+        for old in [state for state in gone if state.comment < comment.id]:
+            states.append(_undo_anyway(old, attestations))
             gone.remove(old)
         if comment.author is None or comment.author.bot or facts.identity.same_as(comment.author):
             continue
-        memo = memory.get(comment.id)
-        binding = memo.binding if memo else _binding_now(facts, comment)
+        known = stored.get(comment.id)
+        binding = known.binding if known else _binding_now(facts, comment)
         found = [
-            _judge(facts, comment, comment.author, said, memo, binding, applicable)
-            for said in _said(comment, memo)
+            _judge(facts, comment, comment.author, command, known, binding, applicable)
+            for command in _commands(comment, known)
         ]
-        for index, item in enumerate(found):
-            found[index] = _carry_out(item, attestations, undone)
-        heard += found
+        found = [_carry_out(item, attestations, undone) for item in found]
+        commands += found
         # An entry that cannot be bound yet is not stored: the next run reads it as new.
-        if found and (memo is not None or not _unreadable(facts)):
-            memos.append(_memo(comment, binding, found, memo))
-    memos += [_undo_anyway(old, attestations) for old in gone]
+        if found and (known is not None or not _unreadable(facts)):
+            states.append(_state(comment, binding, found, known))
+    states += [_undo_anyway(old, attestations) for old in gone]
     return CommentCommands(
-        tuple(heard),
+        tuple(commands),
         {step: tuple(items) for step, items in attestations.items() if items},
         undone,
-        kept(memos),
+        kept(states),
     )
 
 
-def _gone(facts: ProcessFacts, memory: dict[int, CommentState]) -> list[CommentState]:
+def _gone(facts: ProcessFacts, stored: dict[int, CommentState]) -> list[CommentState]:
     """List deleted comments that undid a step: deleting one must not make the step done again."""
     there = {comment.id for comment in facts.comments}
     return [
-        memo
-        for number, memo in sorted(memory.items())
-        if number not in there and memo.reaction == "+1" and any(verb == "undo" for verb, _ in memo.said)
+        state
+        for number, state in sorted(stored.items())
+        if number not in there
+        and state.reaction == "+1"
+        and any(verb == "undo" for verb, _ in state.commands)
     ]
 
 
-def _undo_anyway(memo: CommentState, attestations: dict[str, list[Attestation]]) -> CommentState:
-    """Apply the undo of a deleted comment."""
-    for verb, step in memo.said:
+def _undo_anyway(state: CommentState, attestations: dict[str, list[Attestation]]) -> CommentState:
+    for verb, step in state.commands:
         if verb == "undo":
             attestations.get(step, []).clear()
-    return memo
+    return state
 
 
-def _said(comment: Comment, memo: CommentState | None) -> list[Command | Mistake]:
+def _commands(comment: Comment, known: CommentState | None) -> list[Command]:
     """Read the commands; edits, which others can make, are rejected."""
     now = list(commands_in(comment.body))
-    if now and (memo.said == _TOO_LATE if memo else comment.updated_at > comment.created_at):
-        return [Mistake(now[0].text, "this comment was edited before it was read; write a new one")]
-    if memo is not None and _pairs(now) != memo.said:
-        first: list[Command | Mistake] = [
-            _remembered(*pair) for pair in memo.said if pair[0] not in ("?", "!")
-        ]
-        words = "this comment was edited after it was read, which changes nothing; write a new one"
-        return [*first, Mistake("/consdb", words)]
+    if now and (known.commands == _TOO_LATE if known else comment.updated_at > comment.created_at):
+        return [mistaken(now[0].text, "this comment was edited before it was read; write a new one")]
+    if known is not None and _pairs(now) != known.commands:
+        first = [_restored(*pair) for pair in known.commands if pair[0] not in ("?", "!")]
+        text = "this comment was edited after it was read, which changes nothing; write a new one"
+        return [*first, mistaken("/consdb", text)]
     return now
 
 
-def _remembered(verb: str, argument: str) -> Command | Mistake:
+def _restored(verb: str, argument: str) -> Command:
     try:
         kind = Verb(verb)
     except ValueError:
-        return Mistake(f"/consdb {verb}", "the original text of this comment is not known; write a new one")
+        return mistaken(f"/consdb {verb}", "the original text of this comment is not known; write a new one")
     text = f"/consdb {kind} {argument}".strip()
     if kind in (Verb.DONE, Verb.UNDO):
         if argument not in BY_ID:
-            return Mistake(text, "this step no longer exists")
+            return mistaken(text, "this step no longer exists")
         return Command(kind, text, argument)
     return Command(kind, text, declaration=argument)
 
 
-def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
+def _pairs(commands: list[Command]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (item.verb.value, item.step or item.declaration) if isinstance(item, Command) else ("?", "")
-        for item in said
+        (item.verb.value, item.step or item.declaration) if item.verb else ("?", "") for item in commands
     )
 
 
@@ -499,39 +485,39 @@ def _judge(
     facts: ProcessFacts,
     comment: Comment,
     actor: Account,
-    said: Command | Mistake,
-    memo: CommentState | None,
+    command: Command,
+    known: CommentState | None,
     binding: Binding,
     applicable: frozenset[str],
 ) -> CommentCommand:
     def judged(outcome: CommandOutcome, answer: str = "", bound: Binding | None = None) -> CommentCommand:
-        return CommentCommand(comment, actor, said, outcome, answer, bound)
+        return CommentCommand(comment, actor, command, outcome, answer, bound)
 
-    if isinstance(said, Mistake):
-        return judged(CommandOutcome.REJECTED, said.answer)
-    if said.verb is Verb.HELP:
+    if command.verb is None:
+        return judged(CommandOutcome.REJECTED, command.mistake)
+    if command.verb is Verb.HELP:
         return judged(CommandOutcome.ACCEPTED)
     day = comment.created_at.date()
-    if said.verb in (Verb.DONE, Verb.UNDO):
-        step = BY_ID[said.step]
+    if command.verb in (Verb.DONE, Verb.UNDO):
+        step = BY_ID[command.step]
         if step.id not in applicable:
             return judged(CommandOutcome.REJECTED, f"{step.id} is not a step of this change")
-        people = attesters(facts, step, day)
+        people = holders(facts, facts.policy.rule(step).attested_by, day)
         what = f"attest to {step.id}"
     else:
         roles = (*facts.policy.rule(BY_ID["generate"]).attested_by, CONTRIBUTOR)
         people = holders(facts, roles, day)
-        what = f"request {_REQUESTS[said.verb]}"
+        what = f"request {_REQUESTS[command.verb]}"
     if not people.has(actor):
         if people.problems:
             why = f"it cannot be determined who may {what}: {'; '.join(people.problems)}"
             return judged(CommandOutcome.UNDECIDED, why)
         who = ", ".join(people.people) or "nobody, until the configuration names people"
         return judged(CommandOutcome.REJECTED, f"{actor.login} may not {what}. Those who may: {who}")
-    if said.verb is Verb.DONE and (unreadable := _unreadable(facts)) and memo is None:
+    if command.verb is Verb.DONE and (unreadable := _unreadable(facts)) and known is None:
         why = f"the commit that this refers to cannot be determined: {unreadable}"
         return judged(CommandOutcome.UNDECIDED, why)
-    if said.verb is Verb.DONE and not binding.sha:
+    if command.verb is Verb.DONE and not binding.sha:
         why = (
             "a push came at about the same time, so the commit that this refers to is uncertain; "
             "repeat the comment"
@@ -543,22 +529,23 @@ def _judge(
 def _carry_out(
     item: CommentCommand, attestations: dict[str, list[Attestation]], undone: dict[str, CommentCommand]
 ) -> CommentCommand:
-    if item.outcome is not CommandOutcome.ACCEPTED or not isinstance(item.said, Command):
+    command = item.command
+    if item.outcome is not CommandOutcome.ACCEPTED:
         return item
-    step = item.said.step
-    standing = attestations.setdefault(step, []) if step else []
-    if item.said.verb is Verb.UNDO:
-        answer = "" if standing else f"{step} was not done, so nothing changes"
-        standing.clear()
+    step = command.step
+    valid = attestations.setdefault(step, []) if step else []
+    if command.verb is Verb.UNDO:
+        answer = "" if valid else f"{step} was not done, so nothing changes"
+        valid.clear()
         undone[step] = item
         return replace(item, answer=answer)
-    if item.said.verb is not Verb.DONE or item.binding is None:
+    if command.verb is not Verb.DONE or item.binding is None:
         return item
-    same = next((old for old in standing if old.binding == item.binding), None)
+    same = next((old for old in valid if old.binding == item.binding), None)
     undone.pop(step, None)
-    standing.append(
+    valid.append(
         Attestation(
-            step, item.actor.login, item.comment.created_at, item.said.note, item.comment.url, item.binding
+            step, item.actor.login, item.comment.created_at, command.note, item.comment.url, item.binding
         )
     )
     if same is not None:
@@ -568,7 +555,7 @@ def _carry_out(
     return item
 
 
-def _memo(
+def _state(
     comment: Comment, binding: Binding, found: list[CommentCommand], old: CommentState | None
 ) -> CommentState:
     """Build the entry to store; an undecided comment gets no reaction."""
@@ -576,7 +563,7 @@ def _memo(
     reaction = "confused" if CommandOutcome.REJECTED in outcomes else "+1"
     if CommandOutcome.UNDECIDED in outcomes:
         reaction = old.reaction if old else ""
-    said = old.said if old else _pairs([item.said for item in found])
+    commands = old.commands if old else _pairs([item.command for item in found])
     if old is None and comment.updated_at > comment.created_at:
-        said = _TOO_LATE
-    return CommentState(comment.id, binding, said, reaction)
+        commands = _TOO_LATE
+    return CommentState(comment.id, binding, commands, reaction)

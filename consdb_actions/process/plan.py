@@ -14,14 +14,13 @@ from consdb_actions.forms import Public
 from consdb_actions.process.comment_commands import (
     Attestation,
     Binding,
-    Command,
     CommandOutcome,
     CommentCommands,
     Verb,
     answers_in,
     recall,
 )
-from consdb_actions.process.evidence import DERIVED, listen, owner_names, present_binding
+from consdb_actions.process.evidence import DERIVED, evaluate_comments, owner_names, present_binding
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, StepFinding, listed
 from consdb_actions.process.policy import BY_ID, MERGE, STEPS, ProcessStep, Route, Scope
 
@@ -136,7 +135,7 @@ class Progress:
     applicable: bool  # whether a schema changes at all
     scope: Scope  # routes and applicable steps
     steps: tuple[StepState, ...]  # all steps in order
-    listening: CommentCommands  # commands from comments
+    comments: CommentCommands  # commands from comments
 
     def state(self, identifier: str) -> StepState:
         """Return the status of a step."""
@@ -159,6 +158,15 @@ class Progress:
         )
 
     @property
+    def needless(self) -> dict[str, str]:
+        """Return the titles of the steps that do not apply, by the reason."""
+        reasons: dict[str, list[str]] = {}
+        for item in self.steps:
+            if item.standing is StepStatus.NOT_APPLICABLE:
+                reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
+        return {reason: ", ".join(titles) for reason, titles in reasons.items()}
+
+    @property
     def troubled(self) -> bool:
         """Return whether a step is stale, out of order, or unknown."""
         wrong = (StepStatus.STALE, StepStatus.OUT_OF_ORDER, StepStatus.UNKNOWN)
@@ -176,7 +184,7 @@ def progress_of(facts: ProcessFacts) -> Progress:
     routes = routes_of(facts)
     reasons = {step.id: _why_not(facts, step, routes) for step in STEPS}
     scope = Scope(routes, frozenset(step.id for step in STEPS if not reasons[step.id]))
-    listening = listen(facts, scope.ids)
+    comments = evaluate_comments(facts, scope.ids)
     now = present_binding(facts)
     current = DERIVED["generate"](facts).done
     findings: dict[str, StepFinding] = {}
@@ -187,16 +195,16 @@ def progress_of(facts: ProcessFacts) -> Progress:
         if not step.attested:
             findings[step.id] = DERIVED[step.id](facts)
             continue
-        said = listening.attestations.get(step.id, ())
-        valid = [item for item in said if _holds(item.binding, now, current)]
-        if said:
-            chosen[step.id] = (valid or said[-1:])[0]
-        findings[step.id] = _attested(facts, step, listening, chosen.get(step.id), bool(valid), now)
+        given = comments.attestations.get(step.id, ())
+        valid = [item for item in given if _holds(item.binding, now, current)]
+        if given:
+            chosen[step.id] = (valid or given[-1:])[0]
+        findings[step.id] = _attested(facts, step, comments, chosen.get(step.id), bool(valid), now)
     return Progress(
         bool(facts.schemas),
         scope,
         tuple(_state(facts, step, reasons[step.id], findings, scope, chosen.get(step.id)) for step in STEPS),
-        listening,
+        comments,
     )
 
 
@@ -231,31 +239,31 @@ def _holds(binding: Binding, now: Binding, current: bool) -> bool:
 def _attested(
     facts: ProcessFacts,
     step: ProcessStep,
-    listening: CommentCommands,
-    said: Attestation | None,
+    comments: CommentCommands,
+    attestation: Attestation | None,
     valid: bool,
     now: Binding,
 ) -> StepFinding:
-    if said is None:
-        undone = listening.undone.get(step.id)
+    if attestation is None:
+        undone = comments.undone.get(step.id)
         if undone is None:
             tables = _new_tables(facts) if step.id == "publication" else []
             return StepFinding(False, f"new: {', '.join(tables)}" if tables else "")
-        note = getattr(undone.said, "note", "")
+        note = undone.command.note
         words = f"undone by {undone.actor.login} on {undone.comment.created_at:%Y-%m-%d}"
         return StepFinding(
             False,
             f"{words}: {note}" if note else words,
             evidence=(Evidence("comment", undone.comment.url),),
         )
-    evidence = (Evidence("comment", said.url),)
+    evidence = (Evidence("comment", attestation.url),)
     if valid:
-        return StepFinding(True, said.note, said.at, said.by, evidence)
-    if said.binding.change == now.change or said.binding.sha == now.sha:
+        return StepFinding(True, attestation.note, attestation.at, attestation.by, evidence)
+    if attestation.binding.change == now.change or attestation.binding.sha == now.sha:
         what = "the migration has changed since"
     else:
         what = f"the schema change is different since ({facts.pull.head[:8]})"
-    return StepFinding(False, what, said.at, said.by, evidence, stale=True)
+    return StepFinding(False, what, attestation.at, attestation.by, evidence, stale=True)
 
 
 def _state(
@@ -264,7 +272,7 @@ def _state(
     reason: str,
     findings: dict[str, StepFinding],
     scope: Scope,
-    said: Attestation | None,
+    attestation: Attestation | None,
 ) -> StepState:
     """Compare the finding on a step with earlier steps."""
     if reason:
@@ -300,8 +308,8 @@ def _state(
         at=finding.at,
         by=finding.by,
         since=since,
-        commit=said.binding.sha if said else "",
-        note=said.note if said else "",
+        commit=attestation.binding.sha if attestation else "",
+        note=attestation.note if attestation else "",
         evidence=finding.evidence,
     )
 
@@ -390,7 +398,7 @@ def make_plan(facts: ProcessFacts, progress: Progress, body: str) -> PullPlan:
     pull = facts.pull
     if pull.state != "open" and pull.merged_at is None:
         return PullPlan(pull.number)
-    create = progress.applicable or bool(progress.listening.memos)
+    create = progress.applicable or bool(progress.comments.states)
     verdict = astuple(readiness(facts, progress))
     return PullPlan(
         number=pull.number,
@@ -405,18 +413,17 @@ def requests_of(facts: ProcessFacts, progress: Progress) -> CommentRequests:
     known = recall(facts)
     # A comment without a reaction was read before but could not be judged then.
     new = {
-        memo.comment
-        for memo in progress.listening.memos
-        if memo.comment not in known or not known[memo.comment].reaction
+        state.comment
+        for state in progress.comments.states
+        if state.comment not in known or not known[state.comment].reaction
     }
     regenerate = facts.pull.state == "open" and any(
         item.outcome is CommandOutcome.ACCEPTED
-        and isinstance(item.said, Command)
-        and item.said.verb in (Verb.RENAME, Verb.TAKE, Verb.REGENERATE)
+        and item.command.verb in (Verb.RENAME, Verb.TAKE, Verb.REGENERATE)
         and item.comment.id in new
-        for item in progress.listening.heard
+        for item in progress.comments.commands
     )
-    return CommentRequests(answers_in(progress.listening.heard), regenerate)
+    return CommentRequests(answers_in(progress.comments.commands), regenerate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +435,7 @@ class ProcessReport(Public):
         "repository=facts.repository number=facts.pull.number title=facts.pull.title url=facts.pull.url "
         "head=facts.pull.head applicable=progress.applicable routes=progress.scope.routes "
         "state=readiness.state description=readiness.description ready=readiness.ready next=next_steps "
-        "steps=progress.steps commands=progress.listening.heard answers=requests.answers "
+        "steps=progress.steps commands=progress.comments.commands answers=requests.answers "
         "regenerate=requests.regenerate troubles=facts.troubles"
     )
 
@@ -454,8 +461,8 @@ class ProcessReport(Public):
 def _reactions(facts: ProcessFacts, progress: Progress) -> tuple[ReactionPlan, ...]:
     known = recall(facts)
     planned = []
-    for memo in progress.listening.memos:
-        before = known[memo.comment].reaction if memo.comment in known else ""
-        if memo.reaction and memo.reaction != before:
-            planned.append(ReactionPlan(memo.comment, memo.reaction, before))
+    for state in progress.comments.states:
+        before = known[state.comment].reaction if state.comment in known else ""
+        if state.reaction and state.reaction != before:
+            planned.append(ReactionPlan(state.comment, state.reaction, before))
     return tuple(planned)

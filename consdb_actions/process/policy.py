@@ -484,7 +484,6 @@ def _owners(roles: Sequence[Owner], approvals: ApprovalPolicy) -> tuple[Owner, .
 def _environments(
     name: str, given: tuple[str, ...], default: tuple[str, ...], deploy: DeployPolicy
 ) -> tuple[str, ...]:
-    """Return environments of known stages."""
     if given is default:
         return tuple(item for item in default if item in deploy.environments)
     for index, item in enumerate(given):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.runbook_change import ColumnChange, Needs, Pair, SectionChange, needs_of
+from consdb_actions.process.runbook_change import Needs, Pair, SectionChange, needs_of
 from consdb_actions.process.runbook_stand import (
     SOON,
     RunbookPlan,
@@ -40,14 +40,12 @@ def drain(plan: RunbookPlan) -> RunbookStep:
     return RunbookStep(
         f"{plan.prefix}drain",
         f"Wait until {plan.replica.title} has every row",
-        plan.publisher.id,
-        "ConsDB team",
         (run(plan.publisher, sql.caught_up(plan.sites.replication), note=DONE),),
-        "",
-        (
+        failure=(
             "An error says that the replica is still behind: run it again as long as the distance shrinks. "
-            f"If it does not shrink, restart the writers and call {plan.replica.administrators}.",
+            f"If it does not shrink, restart the writers and call {plan.replica.administrators}."
         ),
+        site=plan.publisher.id,
     )
 
 
@@ -57,15 +55,15 @@ def off(plan: RunbookPlan) -> RunbookStep:
     return RunbookStep(
         f"{plan.prefix}subscription-off",
         "Disable the subscription",
-        plan.replica.id,
-        plan.replica.administrators,
         (
             run(plan.replica, sql.subscription(replication, "DISABLE"), "administrator"),
             ask(plan.replica, sql.enabled(replication), "f", "administrator"),
             Block("wait", plan.publisher.id, sql.slot_active(replication), "owner", "f", SOON),
         ),
         f"From now on, rows wait at {plan.publisher.title}, and {plan.replica.title} receives nothing new.",
-        (plan.leave,),
+        plan.leave,
+        site=plan.replica.id,
+        who=plan.replica.administrators,
     )
 
 
@@ -74,35 +72,34 @@ def nothing_waits(plan: RunbookPlan) -> RunbookStep:
     return RunbookStep(
         f"{plan.prefix}nothing-waits",
         "Check that no row is waiting",
-        plan.publisher.id,
-        "ConsDB team",
         (ask(plan.publisher, sql.pending(plan.sites.replication), "0", "replication"),),
         "The replica could never accept a row that is waiting now.",
         (
             f"Not `0`: something still writes. Run `{plan.enable}` at {plan.replica.title}, find the writer, "
-            f"and continue from “Wait until {plan.replica.title} has every row”.",
+            f"and continue from “Wait until {plan.replica.title} has every row”."
         ),
+        site=plan.publisher.id,
     )
 
 
-def identity(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterator[RunbookStep]:
+def identity(plan: RunbookPlan, what: str) -> Iterator[RunbookStep]:
     """Set REPLICA IDENTITY of tables to FULL, or back to DEFAULT."""
     full = what == "FULL"
-    tables = _named(plan.needs.identity, before=full or prefix is not None)
+    tables = _named(plan.needs.identity, before=full or plan.prefix == "cancel-")
     if not tables:
         return
     yield RunbookStep(
-        f"{plan.prefix if prefix is None else prefix}identity-{what.lower()}",
+        f"{plan.prefix}identity-{what.lower()}",
         f"Set REPLICA IDENTITY {what}",
-        plan.publisher.id,
-        f"ConsDB team, as {plan.publisher.user}",
         (run(plan.publisher, sql.identity(tables, what)),),
         f"The upgrade rewrites rows of {listed([str(t) for t in tables])} while the table has its old "
         "primary key, "
         "or none. Without this, Postgres rejects the change here, or the replica rejects the rows."
         if full
         else "",
-        ("It waits for a lock: find the session that holds it, and run the statement again.",),
+        "It waits for a lock: find the session that holds it, and run the statement again.",
+        site=plan.publisher.id,
+        who=f"ConsDB team, as {plan.publisher.user}",
     )
 
 
@@ -115,8 +112,6 @@ def unpublish(plan: RunbookPlan) -> Iterator[RunbookStep]:
     yield RunbookStep(
         f"{plan.prefix}unpublish",
         f"Take {tables_of(tables)} out of the publication",
-        site.id,
-        f"{site.administrators}, by the ticket below",
         (
             run(site, sql.alter_publication(replication, "DROP", tables), "administrator"),
             ask(site, sql.published(replication, tables), "0"),
@@ -124,31 +119,30 @@ def unpublish(plan: RunbookPlan) -> Iterator[RunbookStep]:
         f"The upgrade writes rows of {listed([str(t) for t in tables])} in a form that {plan.replica.title} "
         "cannot accept after its own upgrade. That upgrade writes the same rows itself, so they must not be "
         "sent.",
-        (
-            '"FOR ALL TABLES": the publication contains all tables, which this migration does not allow. '
-            "Stop.",
-            plan.leave,
-        ),
+        '"FOR ALL TABLES": the publication contains all tables, which this migration does not allow. '
+        f"Stop. {plan.leave}",
+        site=site.id,
+        who=f"{site.administrators}, by the ticket below",
     )
 
 
-def republish(plan: RunbookPlan, prefix: str | None = None) -> Iterator[RunbookStep]:
+def republish(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Add those tables to the publication again."""
-    tables = _named(plan.needs.unsent, before=prefix is not None)
+    tables = _named(plan.needs.unsent, before=plan.prefix == "cancel-")
     if not tables:
         return
     replication, site = plan.sites.replication, plan.publisher
     yield RunbookStep(
-        f"{plan.prefix if prefix is None else prefix}republish",
+        f"{plan.prefix}republish",
         f"Put {tables_of(tables)} back into the publication",
-        site.id,
-        f"{site.administrators}, by the ticket below",
         (
             run(site, sql.alter_publication(replication, "ADD", tables), "administrator"),
             ask(site, sql.published(replication, tables, missing=True), "0"),
         ),
         f"Without this, {plan.replica.title} misses every new row of these tables, without an error.",
-        ("Do not restart the writers before this is done.",),
+        "Do not restart the writers before this is done.",
+        site=site.id,
+        who=f"{site.administrators}, by the ticket below",
     )
 
 
@@ -168,21 +162,21 @@ def publish(plan: RunbookPlan) -> Iterator[RunbookStep]:
     yield RunbookStep(
         f"{plan.prefix}publication",
         f"Add {tables_of(tables)} to the publication",
-        site.id,
-        f"{site.administrators}, by the ticket below",
         (
             run(site, sql.add_to_publication(replication, tables, schemas), "administrator"),
             ask(site, sql.published(replication, tables, missing=True), "0"),
             ask(site, sql.grants_there(readable), "0"),
         ),
         failure=(
-            '"already member of publication": already done; continue with the checks.',
+            '"already member of publication": already done; continue with the checks. '
             '"FOR ALL TABLES" or "already published": the publication includes new tables automatically; '
             "continue with "
-            "the checks.",
+            "the checks. "
             "Anything else: continue without this step. The new tables can be added later, with this step "
-            "and the refresh below.",
+            "and the refresh below."
         ),
+        site=site.id,
+        who=f"{site.administrators}, by the ticket below",
     )
 
 
@@ -194,11 +188,11 @@ def empty(plan: RunbookPlan) -> Iterator[RunbookStep]:
     yield RunbookStep(
         f"{plan.prefix}empty",
         f"Empty {tables_of(tables)} at {plan.replica.title}",
-        plan.replica.id,
-        f"ConsDB team, as {plan.replica.user}",
         (run(plan.replica, sql.truncate(tables)),),
         "The upgrade has filled them at both sites. All of their rows will be copied from "
         f"{plan.publisher.title}, and would exist twice.",
+        site=plan.replica.id,
+        who=f"ConsDB team, as {plan.replica.user}",
     )
 
 
@@ -214,8 +208,6 @@ def on(plan: RunbookPlan) -> RunbookStep:
     return RunbookStep(
         f"{plan.prefix}subscription-on",
         "Enable the subscription" + (" and refresh it" if plan.needs.refresh else ""),
-        replica.id,
-        replica.administrators,
         (
             *(run(replica, statement, "administrator") for statement in statements),
             Block("wait", plan.publisher.id, sql.slot_active(replication), "owner", "t", SOON),
@@ -225,8 +217,10 @@ def on(plan: RunbookPlan) -> RunbookStep:
         failure=(
             f"`active` stays `f`, or keeps changing: the log of {replica.title} names the table whose "
             f'rows do not fit ("missing replicated column", "duplicate key"). Run `{off}`; the rows wait. '
-            "Compare that table at both sites, and fix the difference.",
+            "Compare that table at both sites, and fix the difference."
         ),
+        site=replica.id,
+        who=replica.administrators,
     )
 
 
@@ -243,14 +237,13 @@ def caught_up(plan: RunbookPlan) -> RunbookStep:
     return RunbookStep(
         f"{plan.prefix}caught-up",
         f"Check that {plan.replica.title} has every row",
-        plan.publisher.id,
-        "ConsDB team",
         tuple(blocks),
         "This shows that replication works.",
         (
             "An error says that the replica is still behind: if many rows were waiting, run it again. "
-            "Otherwise see the previous step.",
+            "Otherwise see the previous step."
         ),
+        site=plan.publisher.id,
     )
 
 
@@ -277,20 +270,20 @@ def _disturbed(change: SectionChange) -> list[Name]:
     """Return the tables, by their old names, that the current writers may fail to write."""
     effects = change.forward
     old = {new: name for name, new in effects.renamed_tables}
-    found = {old.get(c.table, c.table) for c in effects.columns if c.kind != "loosened" and not _free(c)}
+    found = {
+        old.get(c.table, c.table)
+        for c in effects.columns
+        # A new nullable column, or one that becomes nullable, does not affect writers.
+        if c.kind != "loosened" and (c.kind != "added" or c.required)
+    }
     return sorted(found | set(effects.dropped_tables) | set(old.values()))
-
-
-def _free(change: ColumnChange) -> bool:
-    """Tell whether a change does not affect writers: a new nullable column."""
-    return change.kind == "added" and not change.required
 
 
 def migrate_steps(plan: RunbookPlan, release: RunbookRelease | None = None) -> Iterator[RunbookStep]:
     """Yield the steps in order; a release is deployed before the writers are restarted."""
     yield from _look(plan)
     if plan.direction == "upgrade":
-        for site, changes in ((plan.publisher, plan.published), (plan.replica, plan.at_replica)):
+        for site, changes in plan.upgrades:
             yield from schema_steps(site, changes, plan.sites)
     yield preflight_step(plan)
     yield from _writers(plan, "stop")
@@ -319,30 +312,30 @@ def migrate_steps(plan: RunbookPlan, release: RunbookRelease | None = None) -> I
 
 def cancel_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Yield the steps that revert those before the publisher's upgrade."""
-    if plan.needs.identity:
-        yield from identity(plan, "DEFAULT", prefix="cancel-")
-    yield from republish(plan, prefix="cancel-")
+    plan = replace(plan, prefix="cancel-")
+    yield from identity(plan, "DEFAULT")
+    yield from republish(plan)
     if plan.needs.pause:
         block = Block("sql", plan.replica.id, plan.enable, "administrator")
         ask = Block("wait", plan.publisher.id, sql.slot_active(plan.sites.replication), "owner", "t", SOON)
         yield RunbookStep(
             "cancel-subscription",
             "Enable the subscription again",
-            plan.replica.id,
-            plan.replica.administrators,
             (block, ask),
+            site=plan.replica.id,
+            who=plan.replica.administrators,
         )
-    yield from _writers(plan, "start", prefix="cancel-")
+    yield from _writers(plan, "start")
 
 
 def _look(plan: RunbookPlan) -> Iterator[RunbookStep]:
     blocks = [
         ask(site, sql.revision_of(change), change.start)
-        for site, changes in ((plan.publisher, plan.published), (plan.replica, plan.at_replica))
+        for site, changes in plan.upgrades
         for change in changes
         if change.start != "base"
     ]
-    failure = ["Another revision: stop. Somebody changed the database, or a release was skipped."]
+    failure = "Another revision: stop. Somebody changed the database, or a release was skipped. "
     if plan.needs.pause:
         replication = plan.sites.replication
         blocks += [
@@ -351,22 +344,21 @@ def _look(plan: RunbookPlan) -> Iterator[RunbookStep]:
             run(plan.publisher, sql.caught_up(replication), note=DONE),
             Block("look", plan.publisher.id, sql.retained(replication), note=_ROOM),
         ]
-        failure.append(
+        failure += (
             f"Not `t`, or an error that the replica is behind: replication is already broken. Stop, and ask "
-            f"{plan.replica.administrators} to fix it first."
+            f"{plan.replica.administrators} to fix it first. "
         )
     if blocks:
         yield RunbookStep(
             f"{plan.prefix}look",
             "Pre-flight checks",
-            plan.publisher.id if plan.published else plan.replica.id,
-            "ConsDB team",
             tuple(blocks),
-            failure=(*failure, "Nothing has been changed yet."),
+            failure=f"{failure}Nothing has been changed yet.",
+            site=plan.first.id,
         )
 
 
-def _writers(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterator[RunbookStep]:
+def _writers(plan: RunbookPlan, what: str) -> Iterator[RunbookStep]:
     writers = writers_of(plan)
     if not writers:
         return
@@ -388,32 +380,30 @@ def _writers(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterato
             else f"The current writers cannot write to the new tables: {reasons}."
         )
     yield RunbookStep(
-        f"{plan.prefix if prefix is None else prefix}writers-{'off' if stops else 'on'}",
+        f"{plan.prefix}writers-{'off' if stops else 'on'}",
         f"Stop {names}" if stops else f"Start {names} again",
-        plan.publisher.id if plan.published else plan.replica.id,
-        "ConsDB team",
         tuple(blocks),
         why,
-        ("Something cannot be stopped: do not continue. Restart the others.",) if stops else (),
+        "Something cannot be stopped: do not continue. Restart the others." if stops else "",
+        site=plan.first.id,
     )
 
 
-def _publisher_fails(plan: RunbookPlan) -> tuple[str, ...]:
-    words = [f"Nothing was changed: {plan.leave}"] if plan.needs.pause else []
+def _publisher_fails(plan: RunbookPlan) -> str:
+    text = f"Nothing was changed: {plan.leave} " if plan.needs.pause else ""
     if len(plan.published) > 1:
-        words.append("Sections reported as done stay done; the same command continues where it stopped.")
-    return tuple(words)
+        text += "Sections reported as done stay done; the same command continues where it stopped."
+    return text
 
 
-def _replica_fails(plan: RunbookPlan) -> tuple[str, ...]:
-    words = []
-    if plan.needs.pause:
-        words.append(
-            f"Leave the subscription disabled and {plan.publisher.title} as it is now: rows wait and are not "
-            "lost. Fix the cause, and run the same command again. The last query of “Pre-flight checks” "
-            "shows how long rows can wait."
-        )
-    return tuple(words)
+def _replica_fails(plan: RunbookPlan) -> str:
+    if not plan.needs.pause:
+        return ""
+    return (
+        f"Leave the subscription disabled and {plan.publisher.title} as it is now: rows wait and are not "
+        "lost. Fix the cause, and run the same command again. The last query of “Pre-flight checks” "
+        "shows how long rows can wait."
+    )
 
 
 def make_runbook(
@@ -439,7 +429,9 @@ def make_runbook(
     plan = _plan(changes, sites)
     back = _turned(plan)
     written = tuple(texts(plan, ticket, release, when))
-    deployed = RunbookRelease(ticket, release, deploy or DeployPolicy(), waive_until, efd=not plan.published)
+    deployed = RunbookRelease(
+        ticket, release or "RELEASE", deploy or DeployPolicy(), waive_until, efd=not plan.published
+    )
     parts = [
         RunbookPart("prepare", "Before the day", (), (*prepare_steps(plan, deployed), _send(written))),
         _test_part(plan, deployed),
@@ -451,7 +443,7 @@ def make_runbook(
         ),
         RunbookPart(
             "migrate",
-            _migrate_title(plan),
+            plan.places,
             _migrate_intro(plan),
             tuple(migrate_steps(plan, deployed)),
             tuple(_attested(plan)),
@@ -460,7 +452,7 @@ def make_runbook(
         RunbookPart(
             "cancel",
             "Abort before anything is changed",
-            (f"Only if {_first(plan).title} is not upgraded, or its upgrade failed without a change.",),
+            (f"Only if {plan.first.title} is not upgraded, or its upgrade failed without a change.",),
             tuple(cancel_steps(plan)),
         ),
         RunbookPart(
@@ -495,11 +487,7 @@ def _plan(changes: Sequence[SectionChange], sites: Sites) -> RunbookPlan:
                 remedy="Write a pattern for it into `schemas` of the databases that do.",
             )
     needs = needs_of([change.forward for change in published], sites.replication.covers)
-    return RunbookPlan(sites, publisher, replica, published, local, needs, "upgrade")
-
-
-def _first(plan: RunbookPlan) -> Site:
-    return plan.publisher if plan.published else plan.replica
+    return RunbookPlan(sites, publisher, replica, published, local, needs)
 
 
 def _turned(plan: RunbookPlan) -> RunbookPlan:
@@ -507,7 +495,7 @@ def _turned(plan: RunbookPlan) -> RunbookPlan:
     published = tuple(change.turned() for change in reversed(plan.published))
     local = tuple(change.turned() for change in reversed(plan.local))
     needs = needs_of([change.forward for change in published], plan.sites.replication.covers)
-    return replace(plan, published=published, local=local, needs=needs, direction="downgrade")
+    return replace(plan, published=published, local=local, needs=needs, direction="downgrade", prefix="back-")
 
 
 def _test_part(plan: RunbookPlan, release: RunbookRelease) -> RunbookPart:
@@ -531,31 +519,32 @@ def _test_part(plan: RunbookPlan, release: RunbookRelease) -> RunbookPart:
 
 def _repeated(site: Site, steps: Sequence[RunbookStep]) -> RunbookStep:
     """Combine the steps of a further test stand, which blocks nothing, into one."""
-    failures = dict.fromkeys(words for step in steps for words in step.failure)
     blocks = [block for step in steps for block in step.blocks]
     return RunbookStep(
         f"{site.id}-same",
         f"Do the same at {site.title}",
-        site.id,
-        "ConsDB team",
         # What replaces our own command comes last, folded.
         tuple(sorted(blocks, key=lambda block: block.kind in ("by-hand", "check"))),
         "Announce, upgrade, deploy the branch if it changes hinfo, and restart pqserver.",
-        tuple(failures),
+        " ".join(dict.fromkeys(step.failure for step in steps)),
+        site=site.id,
         minutes=sum(step.minutes for step in steps),
     )
 
 
 def _announce(plan: RunbookPlan, site: Site, ticket: str) -> RunbookStep:
-    text = test_announcement(plan, site, ticket)
+    sections = listed([change.section for change in plan.published])
+    text = (
+        f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "
+        "test image."
+    )
     return RunbookStep(
         f"{site.id}-announce",
-        f"Announce the test in {text.to}",
-        site.id,
-        "ConsDB team",
-        (Block("paste", site.id, text.body),),
+        f"Announce the test in {site.channel}",
+        (Block("paste", site.id, text),),
         "No other test may be running.",
-        ("Another test is running: agree on a time.",),
+        "Another test is running: agree on a time.",
+        site=site.id,
         minutes=2,
     )
 
@@ -565,17 +554,14 @@ def _send(found: Sequence[Text]) -> RunbookStep:
     return RunbookStep(
         "texts",
         "Send the texts",
-        "",
-        "ConsDB team",
         (Block("paste", "", "\n".join(lines)),),
         "The texts are at the end of this page. Send them several days ahead.",
-        ("Somebody has not agreed to the date: do not begin.",),
+        "Somebody has not agreed to the date: do not begin.",
         minutes=20,
     )
 
 
 def _attested(plan: RunbookPlan) -> Iterator[str]:
-    """Yield the steps of the process that the last part completes."""
     if plan.published:
         if plan.publisher.attest:
             yield plan.publisher.attest
@@ -583,10 +569,6 @@ def _attested(plan: RunbookPlan) -> Iterator[str]:
             yield "publication"
     if plan.replica.attest:
         yield plan.replica.attest
-
-
-def _migrate_title(plan: RunbookPlan) -> str:
-    return f"{plan.publisher.title} and {plan.replica.title}" if plan.published else plan.replica.title
 
 
 def _migrate_intro(plan: RunbookPlan) -> tuple[str, ...]:
@@ -689,22 +671,12 @@ def texts(plan: RunbookPlan, ticket: str, release: str, when: str) -> Iterator[T
         yield _truncate_list(plan)
 
 
-def test_announcement(plan: RunbookPlan, site: Site, ticket: str) -> Text:
-    """Write the announcement of a test."""
-    sections = listed([change.section for change in plan.published])
-    body = (
-        f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "
-        "test image."
-    )
-    return Text(f"Announcement at {site.title}", site.channel, body)
-
-
 def _announcement(plan: RunbookPlan, ticket: str, release: str, when: str) -> Text:
-    site = plan.publisher if plan.published else plan.replica
+    site = plan.first
     changes = [words for change in plan.at_replica for words in change.text()]
     shown = changes[:_WORDS] + ([f"and {len(changes) - _WORDS} more"] if len(changes) > _WORDS else [])
     lines = [
-        f"{ticket}: the schema of ConsDB changes at {_places(plan)}"
+        f"{ticket}: the schema of ConsDB changes at {plan.places}"
         + (f" (release {release})" if release else "")
         + f", {when or 'on DATE at TIME UTC'}.",
         *(f"* {words}" for words in shown),
@@ -725,8 +697,8 @@ def _announcement(plan: RunbookPlan, ticket: str, release: str, when: str) -> Te
 
 
 def _done(plan: RunbookPlan, ticket: str, release: str) -> Text:
-    site = plan.publisher if plan.published else plan.replica
-    body = f"{ticket}: done. {_places(plan)} " + ("are" if plan.published else "is") + " at the new schema"
+    site = plan.first
+    body = f"{ticket}: done. {plan.places} " + ("are" if plan.published else "is") + " at the new schema"
     body += f" (release {release})." if release else "."
     if _images(plan):
         body += " Images can be taken again."
@@ -736,10 +708,6 @@ def _done(plan: RunbookPlan, ticket: str, release: str) -> Text:
 def _images(plan: RunbookPlan) -> bool:
     """Tell whether no images may be taken during the migration."""
     return any(writer.part == "publisher" for writer in writers_of(plan))
-
-
-def _places(plan: RunbookPlan) -> str:
-    return f"{plan.publisher.title} and {plan.replica.title}" if plan.published else plan.replica.title
 
 
 def _it_ticket(plan: RunbookPlan, ticket: str, when: str) -> Text:

@@ -304,6 +304,9 @@ def effects_of(runs: Sequence[DirectionRun]) -> Effects:
         return Effects()
     start, end = runs[0].start, runs[-1].end
     steps = [step for run in runs for step in run.steps]
+    # What others cannot write or change during the migration.
+    states = [state for run in runs for state in (run.end, *(step.after for step in run.steps))]
+    locked = {oid for state in states for oid, mode in state.locks.items() if mode not in _READING}
     kept = {
         oid: end.relations[oid] for oid, r in start.relations.items() if r.is_table and oid in end.relations
     }
@@ -313,7 +316,11 @@ def effects_of(runs: Sequence[DirectionRun]) -> Effects:
     views = {
         r.name: r for r in end.relations.values() if not r.is_table and r is not start.relations.get(r.oid)
     }
-    made = {n for n, r in views.items() if _shows_other(start.relations.get(r.oid), r)}
+    made = {
+        name
+        for name, r in views.items()
+        if (old_view := start.relations.get(r.oid)) is None or old_view.names != r.names
+    }
     remade = {name for name in made if name in start.by_name}
     gone = {r.name for r in start.relations.values() if not r.is_table} - set(end.by_name)
 
@@ -344,7 +351,7 @@ def effects_of(runs: Sequence[DirectionRun]) -> Effects:
         remade_views=_sorted(remade),
         dropped_views=_sorted(gone),
         view_columns=tuple((name, views[name].names) for name in _sorted(made)),
-        locked=_sorted(start.relations[oid].name for oid in _locked(runs) if oid in start.relations),
+        locked=_sorted(start.relations[oid].name for oid in locked if oid in start.relations),
         grants=tuple(sorted(_grants(start, end))),
         losses=tuple(dict.fromkeys(str(loss) for run in runs for loss in losses(run))),
         spoly=any(c.type.endswith("spoly") for _, c in _new_columns(start, end)),
@@ -434,16 +441,6 @@ def _rekeyed(before: LintRelation, after: LintRelation) -> Iterator[RekeyedTable
     had = tuple(now.get(name, name) for name in before.primary_key)
     if set(had) != set(after.primary_key):
         yield RekeyedTable(after.name, had, after.primary_key)
-
-
-def _shows_other(before: LintRelation | None, after: LintRelation) -> bool:
-    return before is None or before.names != after.names
-
-
-def _locked(runs: Sequence[DirectionRun]) -> set[int]:
-    """Return the relations that others cannot write or change during the migration."""
-    states = [state for run in runs for state in (run.end, *(step.after for step in run.steps))]
-    return {oid for state in states for oid, mode in state.locks.items() if mode not in _READING}
 
 
 def _grants(start: LintState, end: LintState) -> Iterator[tuple[Name, str, str]]:

@@ -10,6 +10,8 @@ from typing import Literal
 from consdb_actions.approval.facts import DEFAULT_POLICY as APPROVALS
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.evidence import ticket_image
+from consdb_actions.process.facts import branch_of
 from consdb_actions.process.runbook_change import Needs, SectionChange
 from consdb_actions.process.runbook_steps import Account, Block, RunbookStep
 from consdb_actions.process.sites import Session, Site, Sites
@@ -27,7 +29,7 @@ def upgrade_step(
     changes: Sequence[SectionChange],
     sites: Sites,
     direction: Direction,
-    failure: tuple[str, ...] = (),
+    failure: str = "",
 ) -> RunbookStep:
     """Return the step that upgrades sections of a database."""
     sections = ", ".join(change.section for change in changes)
@@ -35,19 +37,16 @@ def upgrade_step(
     return RunbookStep(
         f"{site.id}-{direction}",
         f"{_TITLES[direction]} {site.title}: {sections}",
-        site.id,
-        f"ConsDB team, as {site.user}",
         (
             Block(direction, site.id, apply_command(site, changes, direction, evidence)),
             Block("by-hand", site.id, by_hand(changes, sites, direction), note=_connect(site)),
             *upgrade_checks(site, changes),
         ),
         _locks(changes),
-        (
-            "Exit code 1 or 3: nothing was changed; the message says why. Exit code 5: the database was "
-            "changed; follow “When an upgrade fails half way”.",
-            *failure,
-        ),
+        "Exit code 1 or 3: nothing was changed; the message says why. Exit code 5: the database was "
+        f"changed; follow “When an upgrade fails half way”. {failure}",
+        site=site.id,
+        who=f"ConsDB team, as {site.user}",
         minutes=10,
     )
 
@@ -134,12 +133,24 @@ class RunbookPlan:
     published: tuple[SectionChange, ...]  # Sections in the publisher
     local: tuple[SectionChange, ...]  # Sections only in the replica
     needs: Needs  # Of the published sections
-    direction: Direction
+    direction: Direction = "upgrade"
+    prefix: str = ""  # Of step ids: ``back-`` of the rollback, ``cancel-`` of an abort before the upgrade
 
     @property
-    def prefix(self) -> str:
-        """The prefix of step ids."""
-        return "back-" if self.direction == "downgrade" else ""
+    def first(self) -> Site:
+        """The site that is upgraded first."""
+        return self.publisher if self.published else self.replica
+
+    @property
+    def places(self) -> str:
+        """The titles of the upgraded sites."""
+        return " and ".join(site.title for site, _ in self.upgrades)
+
+    @property
+    def upgrades(self) -> list[tuple[Site, tuple[SectionChange, ...]]]:
+        """The sites to upgrade in order, with their changes."""
+        pairs = ((self.publisher, self.published), (self.replica, self.at_replica))
+        return [(site, changes) for site, changes in pairs if changes]
 
     @property
     def leave(self) -> str:
@@ -184,32 +195,27 @@ def listed(text: Iterable[str], most: int = 8) -> str:
     return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1] if shown else ""
 
 
-_TEAM = "ConsDB team"
 _OBSERVER = "test image operator"
 _LOGS = (
     "The logs must show no `Traceback`, no `ERROR` and no missing column or table. If they do: stop, and "
-    "do not continue with the next site.",
+    "do not continue with the next site."
 )
 
 
+@dataclass(frozen=True, slots=True)
 class RunbookRelease:
-    """Ticket, release (if any) and deployment policy; `efd`: schema from the transformed EFD alone."""
+    """The release and its deployment."""
 
-    def __init__(
-        self, ticket: str, tag: str, policy: DeployPolicy, waive_until: str, *, efd: bool = False
-    ) -> None:
-        self.ticket, self.tag, self.policy, self.waive_until = ticket, tag or "RELEASE", policy, waive_until
-        self.efd = efd
+    ticket: str
+    tag: str  # ``RELEASE`` while there is none
+    policy: DeployPolicy
+    waive_until: str
+    efd: bool  # Whether the schema comes from the transformed EFD alone
 
     @property
     def schema_branch(self) -> str:
         """The branch of sdm_schemas; copies of the transformed EFD have their own."""
-        return f"tickets/{self.ticket}-efd" if self.efd else f"tickets/{self.ticket}"
-
-
-def branch_tag(branch: str) -> str:
-    """Return the tag of the image of a branch."""
-    return branch.replace("/", "-")
+        return branch_of(self.ticket) if self.efd else f"tickets/{self.ticket}"
 
 
 def deploy_command(release: RunbookRelease, where: str, tag: str, *extra: str) -> str:
@@ -229,11 +235,10 @@ def prepare_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[Runboo
         yield RunbookStep(
             "sources",
             "Check that each table has a single source",
-            "",
-            "contributor",
             (Block("paste", "", "\n".join(sources)),),
             "A table must have a single source; a source can fill several tables.",
-            ("A column comes from another source: move it to a table of that source.",),
+            "A column comes from another source: move it to a table of that source.",
+            who="contributor",
         )
     titles = {role.id: role.title for role in APPROVALS.roles}
     lists = [(titles.get(one.role, one.role), one.items) for one in plan.sites.checklists]
@@ -241,34 +246,29 @@ def prepare_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[Runboo
         yield RunbookStep(
             "checklists",
             "Review the pull request in sdm_schemas",
-            "",
-            ", ".join(role for role, _ in lists),
             tuple(
                 Block("paste", "", "\n".join(f"- {item}" for item in items), note=f"{role}:")
                 for role, items in lists
             ),
             "Each role approves before the Summit is upgraded.",
-            ("An item is not met: request changes in the review.",),
+            "An item is not met: request changes in the review.",
+            who=", ".join(role for role, _ in lists),
             minutes=15,
         )
     yield RunbookStep(
         "install",
         "Install consdb-actions and check out the release",
-        "",
-        _TEAM,
         (
             Block("command", "", plan.sites.install),
             Block("command", "", _checkout(release)),
         ),
         "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; this page contains none.",
-        ("It cannot be installed there: use the folded commands of each step.",),
+        "It cannot be installed there: use the folded commands of each step.",
         minutes=10,
     )
     yield RunbookStep(
         "rehearse",
         "Rehearse this runbook on two local servers",
-        "",
-        _TEAM,
         (
             Block(
                 "command",
@@ -278,8 +278,7 @@ def prepare_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[Runboo
             ),
         ),
         "It must end with “The runbook works” and 0 lost rows.",
-        ("Anything else: do not begin. Fix the migration, and regenerate this runbook.",),
-        minutes=5,
+        "Anything else: do not begin. Fix the migration, and regenerate this runbook.",
     )
 
 
@@ -315,36 +314,31 @@ def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> 
     yield RunbookStep(
         f"{site.id}-schema",
         f"Create the schema {listed([change.schema for change in new])} at {site.title}",
-        site.id,
-        site.administrators,
         (Block("sql", site.id, "\n".join(lines), "administrator"),),
         "The owner of the tables has no privilege to create a schema.",
-        ('"permission denied": only an administrator of the database can do this.',),
-        minutes=5,
+        '"permission denied": only an administrator of the database can do this.',
+        site=site.id,
+        who=site.administrators,
     )
 
 
 def preflight_step(plan: RunbookPlan) -> RunbookStep:
     """Return the step with all checks at all sites, before replication is disabled (rule O5)."""
-    pairs = [(plan.publisher, plan.published), (plan.replica, plan.at_replica)]
     blocks = [
         Block(
             "preflight",
             site.id,
             apply_command(site, changes, plan.direction, f"{site.id}-ahead.json", "--ahead"),
         )
-        for site, changes in pairs
-        if changes
+        for site, changes in plan.upgrades
     ]
     return RunbookStep(
         f"{plan.prefix}preflight",
         "Run all checks of the upgrade at all sites",
-        plan.publisher.id if plan.published else plan.replica.id,
-        _TEAM,
         tuple(blocks),
         "Nothing is switched off yet. “still to do” lists what later steps will do; no check may be refused.",
-        ("`refused`, or an exit code other than 0: do not begin. Each check says what to do.",),
-        minutes=5,
+        "`refused`, or an exit code other than 0: do not begin. Each check says what to do.",
+        site=plan.first.id,
     )
 
 
@@ -354,7 +348,7 @@ def test_steps(
     """Yield the test at one test stand, or at the development database."""
     yield from schema_steps(site, changes, plan.sites)
     back = " and ".join(f"`alembic -n {c.section} downgrade {c.start}`" for c in reversed(changes))
-    yield upgrade_step(site, changes, plan.sites, "upgrade", (f"To roll back: {back}.",))
+    yield upgrade_step(site, changes, plan.sites, "upgrade", f"To roll back: {back}.")
     sessions = [s for s in plan.sites.sessions if s.section in {change.section for change in changes}]
     for environment in site.environments:
         yield _stand_deploy(site, environment, plan, release)
@@ -370,18 +364,17 @@ def test_steps(
         yield RunbookStep(
             f"{site.id}-integrated",
             f"Run the integrated test of {listed(sources) or 'the source'} at {site.title}",
-            site.id,
-            _TEAM,
             _queries(site, changes),
             "No test image is configured for this instrument: the source must write with its new version.",
-            ("No rows arrive, or the new columns are empty: do not continue.",),
+            "No rows arrive, or the new columns are empty: do not continue.",
+            site=site.id,
             minutes=30,
         )
 
 
 def _stand_deploy(site: Site, environment: str, plan: RunbookPlan, release: RunbookRelease) -> RunbookStep:
     stage = release.policy.stage_of(environment).name if environment in release.policy.environments else ""
-    tag = branch_tag(f"tickets/{release.ticket}")
+    tag = f"tickets-{release.ticket}"
     branch = f"tickets/{release.ticket}-consdb-{stage}"
     # The branch belongs to the stage: what is asked for last replaces what was asked for before.
     so_far = [name for one in plan.sites.of(site.part) for name in one.environments]
@@ -392,8 +385,6 @@ def _stand_deploy(site: Site, environment: str, plan: RunbookPlan, release: Runb
     return RunbookStep(
         f"{site.id}-deploy-{environment}",
         f"Deploy the branch of {release.ticket} in {environment}, if it changes hinfo",
-        site.id,
-        _TEAM,
         (
             Block(
                 "command", site.id, deploy_command(release, " ".join(f"--env {name}" for name in so_far), tag)
@@ -409,6 +400,7 @@ def _stand_deploy(site: Site, environment: str, plan: RunbookPlan, release: Runb
         ),
         "Skip this step if consdb's pull request changes only the migration.",
         _LOGS,
+        site=site.id,
         minutes=10,
     )
 
@@ -419,11 +411,10 @@ def _restart(site: Site, sites: Sites) -> RunbookStep:
     return RunbookStep(
         f"{site.id}-restart",
         f"Restart pqserver in {names}",
-        site.id,
-        _TEAM,
         (Block("restart", site.id, sites.restart), Block("command", site.id, logs)),
         "Until then it uses the old schema.",
         _LOGS,
+        site=site.id,
         minutes=2,
     )
 
@@ -432,12 +423,11 @@ def _development(site: Site, changes: Sequence[SectionChange]) -> RunbookStep:
     return RunbookStep(
         f"{site.id}-try",
         "Query the new columns in usdf-rsp-int",
-        site.id,
-        _TEAM,
         _queries(site, changes),
         "In a notebook of the environment usdf-rsp-int, against this database. Each query must return a "
         "result.",
-        ("A query fails: do not continue. Fix the migration, and restart this part.",),
+        "A query fails: do not continue. Fix the migration, and restart this part.",
+        site=site.id,
         minutes=10,
     )
 
@@ -449,18 +439,15 @@ def _session(site: Site, session: Session, plan: RunbookPlan) -> Iterator[Runboo
     yield RunbookStep(
         f"{prefix}-queue",
         f"Open the script queue of {site.title} for {session.camera}",
-        site.id,
-        _OBSERVER,
         (Block("paste", site.id, love),),
         "Note the current configuration of the scripts below, to restore it at the end.",
-        ("It cannot be opened: ask in the channel of the test stand who is using it.",),
-        minutes=5,
+        "It cannot be opened: ask in the channel of the test stand who is using it.",
+        site=site.id,
+        who=_OBSERVER,
     )
     yield RunbookStep(
         f"{prefix}-scripts",
         f"Run {listed([script.name for script in session.scripts])}",
-        site.id,
-        _OBSERVER,
         tuple(
             Block("paste", site.id, script.configuration or "(no configuration)", note=f"{script.name}:")
             for script in session.scripts
@@ -468,8 +455,10 @@ def _session(site: Site, session: Session, plan: RunbookPlan) -> Iterator[Runboo
         "One after the other, each with its configuration. The queue must show each as done.",
         (
             "A script fails: see its log in the queue. If a component is in FAULT, ask in the channel of the "
-            "test stand.",
+            "test stand."
         ),
+        site=site.id,
+        who=_OBSERVER,
         minutes=10,
     )
     changes = tuple(change for change in plan.published if change.section == session.section)
@@ -477,29 +466,26 @@ def _session(site: Site, session: Session, plan: RunbookPlan) -> Iterator[Runboo
     yield RunbookStep(
         f"{prefix}-rows",
         f"Check the rows of the {session.camera} image",
-        site.id,
-        _TEAM,
         (Block("command", site.id, logs), *_queries(site, changes)),
         "The image must be the newest row, with the expected values.",
         (
             "No row, or an error in the log: do not continue with the Summit. Fix the cause, and test the "
-            "branch again.",
+            "branch again."
         ),
-        minutes=5,
+        site=site.id,
     )
     yield RunbookStep(
         f"{prefix}-standby",
         f"Return {session.camera} to STANDBY, and restore the configuration of the scripts",
-        site.id,
-        _OBSERVER,
         (Block("paste", site.id, session.standby.configuration, note=f"{session.standby.name}:"),),
+        failure="A component does not leave FAULT: report it in the channel of the test stand.",
+        site=site.id,
+        who=_OBSERVER,
         minutes=3,
-        failure=("A component does not leave FAULT: report it in the channel of the test stand.",),
     )
 
 
 def _queries(site: Site, changes: Sequence[SectionChange]) -> tuple[Block, ...]:
-    """Return queries for the newest rows of the changed columns."""
     blocks = []
     for change in changes:
         known = dict(change.columns_after)
@@ -518,13 +504,11 @@ def release_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[Runboo
     yield RunbookStep(
         "tag",
         "Merge the pull request in consdb, and tag the release",
-        "",
-        _TEAM,
         (Block("command", "", f"consdb-actions release tag --repo {release.policy.consdb}{tag}"),),
         "Only if every test has passed.",
         (
             "A check has not passed: wait for it. The next tag would be another one: regenerate this runbook "
-            "with that tag.",
+            "with that tag."
         ),
         minutes=20,
     )
@@ -533,14 +517,12 @@ def release_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[Runboo
         yield RunbookStep(
             "deploy-test-stands",
             f"Deploy the release to {stage}",
-            "",
-            _TEAM,
             (Block("command", "", deploy_command(release, f"--stage {stage}", release.tag)),),
             "It replaces the tag of the branch. Merge the pull request; in Argo CD, reset the target "
             "revision, Refresh and Sync. You may take the test image again.",
             (
                 "An image is missing: the workflows of the tag are still running. Wait, and run the command "
-                "again.",
+                "again."
             ),
             minutes=10,
         )
@@ -563,18 +545,14 @@ def summit_deploy_step(plan: RunbookPlan, release: RunbookRelease) -> Iterator[R
     yield RunbookStep(
         f"deploy-{stage}",
         f"Deploy the release at {site.title}",
-        site.id,
-        _TEAM,
         (
             Block("command", site.id, deploy_command(release, f"--stage {stage}", release.tag)),
             Block("command", site.id, "\n".join(logs), note="When it is merged and synced in Argo CD:"),
         ),
         "Writers with the old image leave the new columns empty, and fail if a new column is NOT NULL.",
-        (
-            *_LOGS,
-            "It is refused because the previous stage is not finished: finish that stage, or use "
-            "--force-order, which is recorded.",
-        ),
+        f"{_LOGS} It is refused because the previous stage is not finished: finish that stage, or use "
+        "--force-order, which is recorded.",
+        site=site.id,
         minutes=15,
     )
 
@@ -590,8 +568,6 @@ def after_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookS
         yield RunbookStep(
             f"deploy-{stages[0].name}",
             f"Deploy the release in {', then in '.join(listed(stage.environments) for stage in stages)}",
-            "",
-            _TEAM,
             tuple(
                 Block("command", "", deploy_command(release, f"--stage {stage.name}", release.tag))
                 for stage in stages
@@ -609,8 +585,6 @@ def after_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookS
         yield RunbookStep(
             "restart",
             f"Restart pqserver in {', '.join(environments)}",
-            "",
-            _TEAM,
             (Block("restart", "", plan.sites.restart),),
             f"In each of these {len(environments)} environments, or with Restart of deployment consdb-pq in "
             "Argo CD. Until then it uses the old schema.",
@@ -645,17 +619,17 @@ def _backfill(plan: RunbookPlan) -> Iterator[RunbookStep]:
         yield RunbookStep(
             "back-fill",
             "Find rows without values, and fill them if needed",
-            plan.replica.id,
-            listed(list(owners)),
             tuple(blocks),
             "New exposures must have values. Earlier days stay empty until they are filled from the source.",
-            ("New exposures have no values: the writer runs an old image. See the logs of its pod.",),
+            "New exposures have no values: the writer runs an old image. See the logs of its pod.",
+            site=plan.replica.id,
+            who=listed(list(owners)),
             minutes=30,
         )
 
 
 def _taps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
-    tag = branch_tag(release.schema_branch)
+    tag = ticket_image(release.schema_branch)
     blocks, names = [], []
     for stage in release.policy.stages:
         taps = [name for name in plan.replica.environments if name in stage.environments]
@@ -670,12 +644,10 @@ def _taps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
         yield RunbookStep(
             "tap",
             f"Deploy the TAP_SCHEMA of {release.ticket} to {', '.join(names)}",
-            "",
-            _TEAM,
             tuple(blocks),
             f"The image tap-schema of the branch {release.schema_branch} of sdm_schemas must exist; "
             "the command checks it.",
-            ("The image is missing: see the workflow of the pull request in sdm_schemas.",),
+            "The image is missing: see the workflow of the pull request in sdm_schemas.",
             minutes=10 * len(blocks),
         )
 
@@ -684,31 +656,27 @@ def _end(release: RunbookRelease) -> Iterator[RunbookStep]:
     yield RunbookStep(
         "merge-schemas",
         "Merge the pull request in sdm_schemas, last",
-        "",
-        _TEAM,
         (Block("paste", "", f"https://github.com/{release.policy.sdm_schemas}/pulls?q={release.ticket}"),),
         "The status `consdb/ready-to-merge` must be green.",
-        ("It is not green: its text names the missing step.",),
+        "It is not green: its text names the missing step.",
         minutes=2,
     )
     yield RunbookStep(
         "repin",
         "Return consdbtap to a weekly tag",
-        "",
-        _TEAM,
         (Block("command", "", "consdb-actions deploy open --app consdbtap --repin"),),
         "When a weekly tag of sdm_schemas contains the merge. Repeat for each stage.",
-        ("No weekly tag contains the merge yet: try again next week.",),
+        "No weekly tag contains the merge yet: try again next week.",
         minutes=10,
     )
 
 
 def halfway_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Yield the steps after an upgrade that was committed but failed (rule O1)."""
-    sites = [(plan.publisher, plan.published)] if plan.published else []
-    sites.append((plan.replica, plan.at_replica))
     blocks = [
-        Block("look", site.id, sql.revision_of(change)) for site, changes in sites for change in changes
+        Block("look", site.id, sql.revision_of(change))
+        for site, changes in plan.upgrades
+        for change in changes
     ]
     rule = (
         "Do not change the subscription: rows in the old form must not wait for a site with the new schema, "
@@ -719,32 +687,29 @@ def halfway_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
     yield RunbookStep(
         "halfway-look",
         "Find the revision of each site",
-        plan.publisher.id if plan.published else plan.replica.id,
-        _TEAM,
         tuple(blocks),
         f"{rule} The evidence file of the command shows what is wrong (`verification`) or what was applied "
         "in part (`part`).",
-        ("Any other revision than these two: call the ConsDB team before doing anything else.",),
-        minutes=5,
+        "Any other revision than these two: call the ConsDB team before doing anything else.",
+        site=plan.first.id,
     )
     yield RunbookStep(
         "halfway-mend",
         "Fix what is wrong, and check again",
-        plan.publisher.id if plan.published else plan.replica.id,
-        _TEAM,
         tuple(
             Block(
                 "preflight",
                 site.id,
                 apply_command(site, changes, "upgrade", f"{site.id}-again.json", "--ahead"),
             )
-            for site, changes in sites
+            for site, changes in plan.upgrades
         ),
         "Privileges and owners: run the statements that the check prints. Part of a revision: drop what "
         "`part` lists by hand. Then check again. If all checks pass, continue with the step that failed.",
         (
             "It cannot be fixed: roll back with the commands of the part “Rollback”, starting at the last "
-            "upgraded site.",
+            "upgraded site."
         ),
+        site=plan.first.id,
         minutes=30,
     )

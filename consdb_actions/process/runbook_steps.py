@@ -79,11 +79,11 @@ class RunbookStep:
 
     id: str  # Unique in the runbook
     title: str
-    site: str
-    who: str
     blocks: tuple[Block, ...]
     why: str = ""
-    failure: tuple[str, ...] = ()  # What to do if it fails, in sentences
+    failure: str = ""  # What to do if it fails, in sentences
+    site: str = ""  # Id; empty for no single one
+    who: str = "ConsDB team"
     minutes: int = 5  # Estimate
 
 
@@ -179,7 +179,6 @@ def unrestored_in(markdown: str) -> frozenset[str]:
 
 
 def _written_out(blocks: Iterable[tuple[PlacedBlock, str]]) -> Iterator[PlacedBlock]:
-    """Replace references to earlier blocks by their text."""
     texts: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for placed, same in blocks:
@@ -407,17 +406,13 @@ def made_row(
     types = dict(zip(rows.columns, rows.types, strict=True))
     for key in template.keys:
         if not fresh & set(key):
-            column = _bump_column([name for name in key if name in row], types)
-            if column:
+            columns = [name for name in key if name in row]
+            integers = [name for name in columns if types[name] in ("bigint", "integer")]
+            if columns:
+                column = (integers or columns)[0]
                 row[column] = bumped(row[column] or "", types[column], number)
                 fresh.add(column)
     return row
-
-
-def _bump_column(columns: Sequence[str], types: Mapping[str, str]) -> str:
-    """Choose the key column that gets a unique value: an integer if possible."""
-    numbers = [name for name in columns if types[name] in ("bigint", "integer")]
-    return (numbers or list(columns) or [""])[0]
 
 
 def bumped(value: str, type_: str, number: int) -> str:

@@ -74,7 +74,13 @@ def reason_to_regenerate(
     state = told.state if told is not None else ""
     if pull is not None and pull.from_fork and not is_same:
         return ""  # a person reviews each commit of a fork before a migration is generated
-    mine = [section for section in sections if marker is not None and _is_in(section, marker)]
+    # A marker without files may be about any section.
+    mine = [
+        section
+        for section in sections
+        if marker is not None
+        and (not marker.files or any(path.startswith(f"{section.folder}/") for path in marker.files))
+    ]
     folders = tuple(f"{section.folder}/versions/" for section in mine)
 
     def merged_since(commit: str) -> str:
@@ -103,11 +109,6 @@ def reason_to_regenerate(
     if moved:
         return f"Another schema change was merged: {moved}."
     return ""
-
-
-def _is_in(section: TargetSection, marker: Marker) -> bool:
-    """Tell whether a migration affects a section; without files it may affect any."""
-    return not marker.files or any(path.startswith(f"{section.folder}/") for path in marker.files)
 
 
 def _differ(files: Mapping[str, Mapping[str, str]], commit: str, matters: Callable[[str], bool]) -> str:

@@ -559,7 +559,6 @@ def check_result(
 
 
 def _told(outcome: RunOutcome, known: Mapping[str, TargetSection]) -> dict[str, SectionOutcome]:
-    """Return the sections to publish, by path of their file."""
     if outcome.verdict != "changed":
         return {}
     told: dict[str, SectionOutcome] = {}

@@ -324,7 +324,6 @@ def _expected(wanted: str | None) -> CalendarVersion | None:
 
 
 def _existing(facts: ReleaseFacts, tag: GitTag, expected: CalendarVersion | None) -> TagPlan:
-    """Plan for a tag that exists: keep it."""
     version = parse_version(tag.name)
     remarks = []
     if not tag.annotated:

@@ -17,7 +17,7 @@ from consdb_actions.process.board import Board, BoardEntry, Environments
 from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.process.plan import StepState, StepStatus, routes_of
 from consdb_actions.process.policy import Route
-from consdb_actions.report.markdown import bullets, escape, plural, printable, prose, table
+from consdb_actions.report.markdown import bullets, escape, plural, printable, profile, prose, table
 from consdb_actions.report.release import extent
 
 STANDINGS = {
@@ -100,10 +100,9 @@ def page_environment() -> jinja2.Environment:
         counted=counted,
         day=_day,
         extent=lambda notes: f"{extent(notes)[:1].upper()}{extent(notes)[1:]}",
-        needless=_needless,
         places=_places,
         plural=plural,
-        profile=_profile,
+        profile=lambda facts, login: profile(facts.html_url, login),
         prose=_prose,
         schemas=_schemas,
         ticket=_ticket,
@@ -120,7 +119,6 @@ def _prose(text: str) -> Markup:
 
 
 def _day(moment: datetime | date) -> str:
-    """Format a day, of a time in UTC."""
     return (moment.astimezone(UTC).date() if isinstance(moment, datetime) else moment).isoformat()
 
 
@@ -135,22 +133,8 @@ def _schemas(facts: ProcessFacts) -> str:
 
 
 def _ticket(facts: ProcessFacts) -> tuple[str, str] | None:
-    """Return the ticket with its URL."""
     ticket = facts.policy.ticket_in(facts.pull.branch, facts.pull.title)
     return (ticket, facts.policy.ticket_url.replace("{ticket}", quote(ticket))) if ticket else None
-
-
-def _profile(facts: ProcessFacts, login: str) -> str:
-    return f"{facts.html_url.rsplit('/', 2)[0]}/{quote(login.removesuffix('[bot]'), safe='')}"
-
-
-def _needless(change: BoardEntry) -> list[tuple[str, str]]:
-    """Return the steps that do not apply, by reason."""
-    reasons: dict[str, list[str]] = {}
-    for item in change.progress.steps:
-        if item.standing is StepStatus.NOT_APPLICABLE:
-            reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
-    return [(reason, ", ".join(titles)) for reason, titles in reasons.items()]
 
 
 def _places(board: Board, tag: str) -> str:

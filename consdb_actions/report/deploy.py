@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -222,21 +222,6 @@ def _and(text: Iterable[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-_DONE = {
-    "opened": "pull request opened",
-    "updated": "pull request updated",
-    "unchanged": "pull request is up to date already",
-    "nothing": "nothing to do",
-}
-
-_WOULD = {
-    "opened": "would open a pull request",
-    "updated": "would update the pull request",
-    "unchanged": "the pull request is up to date already",
-    "nothing": "nothing to do",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class DeploymentReport(Public):
     """The deployment and its result."""
@@ -267,7 +252,11 @@ class DeploymentReport(Public):
             if self.number is not None:
                 rest = f"; pull request {self.number} is still open and changes nothing any more: close it"
             return f"nothing to do: {self.plan.request.tag.text} is at {places} already{rest}"
-        return (_DONE if self.done else _WOULD)[self.action]
+        if self.action == "unchanged":
+            return "the pull request is up to date already"
+        if self.done:
+            return f"pull request {self.action}"
+        return "would open a pull request" if self.action == "opened" else "would update the pull request"
 
 
 def render_text(shown: DeploymentReport) -> str:
@@ -284,14 +273,7 @@ def render_text(shown: DeploymentReport) -> str:
             )
             for change in plan.changes
         ]
-        widths = [max((len(row[n]) for row in rows), default=0) for n in range(3)]
-        lines += [
-            "  "
-            + "  ".join(
-                [*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]]
-            ).rstrip()
-            for row in rows
-        ]
+        lines += _aligned([[(cell, "") for cell in row] for row in rows], unpainted)
         lines += [f"  refused by {item.rule}: {item.cause}\n    {item.remedy}" for item in plan.refusals]
         if plan.waived:
             lines.append(f"  R5 is waived at {', '.join(plan.waived)} until {plan.request.waive_until}")
@@ -308,6 +290,19 @@ def render_text(shown: DeploymentReport) -> str:
         where = f" in {shown.repository}, from the branch {plan.branch}"
     lines.append(f"{shown.text}{where}")
     return "\n".join(printable(part) for line in lines for part in line.split("\n"))
+
+
+def _aligned(rows: Sequence[Sequence[tuple[str, str]]], paint: Paint) -> list[str]:
+    """Write rows of texts with their colours in columns."""
+    widths = [max(len(text) for text, _ in column) for column in zip(*rows, strict=True)]
+    return [
+        "  "
+        + "  ".join(
+            paint(f"{printable(text):<{width}}", kind) if kind else f"{printable(text):<{width}}"
+            for (text, kind), width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def render_markdown(shown: DeploymentReport) -> str:
@@ -346,15 +341,7 @@ def render_drift_text(drift: TagDrift, paint: Paint = unpainted) -> str:
                 kind = severity.word if mark else "" if item and item.enabled else "dim"
                 row.append((f"{_cell(item)}{mark}" if item else "", kind))
             rows.append(row)
-        widths = [max(len(row[n][0]) for row in rows) for n in range(len(components) + 1)]
-        lines += [
-            "  "
-            + "  ".join(
-                paint(f"{printable(text):<{width}}", kind) if kind else f"{printable(text):<{width}}"
-                for (text, kind), width in zip(row, widths, strict=True)
-            ).rstrip()
-            for row in rows
-        ]
+        lines += _aligned(rows, paint)
     lines.append("")
     for found in drift.findings:
         kind = found.severity.word if found.severity > Severity.INFO else "dim"

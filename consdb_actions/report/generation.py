@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from consdb_actions.migration.outcome import (
     OpenQuestion,
     Operation,
     RunOutcome,
     SectionOutcome,
-    VerificationCheck,
 )
 from consdb_actions.report.markdown import (
     COMMENT_LIMIT,
@@ -26,6 +26,9 @@ from consdb_actions.report.markdown import (
     prose,
     table,
 )
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _DRIFT_LINES = 12
 
@@ -132,7 +135,8 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     body = []
     failed = [c for c in section.checks if c.holds is False]
     if failed:
-        body.append("**Failed checks**\n\n" + "\n\n".join(_check(c) for c in failed))
+        texts = (f"❌ {prose(c.text)}\n\n{fence(chr(10).join(c.details), 'text')}" for c in failed)
+        body.append("**Failed checks**\n\n" + "\n\n".join(texts))
     if section.decisions:
         body.append("**Renames, moves and drops**\n\n" + bullets(prose(d) for d in section.decisions))
     if section.remembered:
@@ -149,7 +153,13 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     if section.notes:
         body.append("**Notes**\n\n" + bullets(prose(n) for n in section.notes))
     if section.checks and not failed:
-        body.append("**Checks**\n\n" + bullets(_held(c) for c in section.checks))
+        body.append(
+            "**Checks**\n\n"
+            + bullets(
+                "\n".join([f"{_MARK[c.holds]} {prose(c.text)}", *(f"  - {prose(d)}" for d in c.details)])
+                for c in section.checks
+            )
+        )
     if section.drift:
         title = f"{escape(section.name)}: {plural(len(section.drift), 'element')} drifted, unchanged"
         rows = [
@@ -175,23 +185,38 @@ def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
     return bullets(cut((prose(op.text) for op in operations), most))
 
 
-def _held(check: VerificationCheck) -> str:
-    return "\n".join(
-        [f"{_MARK[check.holds]} {prose(check.text)}", *(f"  - {prose(d)}" for d in check.details)]
-    )
-
-
-def _check(check: VerificationCheck) -> str:
-    return f"❌ {prose(check.text)}\n\n{fence(chr(10).join(check.details), 'text')}"
-
-
-def render_text(outcome: RunOutcome, root: Path) -> str:
-    """Write the report for a person, in colour where there is a terminal."""
+def render_text(outcome: RunOutcome, root: Path | None = None) -> str:
+    """Write the report for a person, in colour; without the root of the tree, that of a check."""
     from rich.console import Console
+    from rich.markup import escape as plain
+
+    console = Console(soft_wrap=True, highlight=False)
+    with console.capture() as captured:
+        if root is not None:
+            for note in outcome.notes:
+                console.print(f"[yellow]{plain(note)}[/]")
+            console.print(_grid(outcome))
+        for section in outcome.sections:
+            for line in _text_lines(section):
+                console.print(line)
+        style = {"changed": "bold green", "failed": "bold red", "question": "bold red"}
+        console.print()
+        shown = _checked(outcome) if root is None else headline(outcome)
+        console.print(f"[{style.get(outcome.verdict, 'bold')}]{plain(shown)}[/]")
+        if root is not None and outcome.written:
+            for section in outcome.changed:
+                console.print(f"  {plain(str(root / section.path))}")
+        if root is not None and outcome.server and outcome.spoly != "pg_sphere":
+            console.print(
+                f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]"
+            )
+    return captured.get().rstrip("\n")
+
+
+def _grid(outcome: RunOutcome) -> Table:
     from rich.markup import escape as plain
     from rich.table import Table
 
-    console = Console(soft_wrap=True, highlight=False)
     colours = {"changed": "green", "question": "yellow", "failed": "red"}
     grid = Table(box=None, pad_edge=False, show_header=False)
     for section in outcome.sections:
@@ -199,40 +224,7 @@ def render_text(outcome: RunOutcome, root: Path) -> str:
         count = plural(len(section.upgrade), "operation") if section.upgrade else ""
         checks = " ".join({True: "✓", False: "✗", None: "!"}[c.holds] for c in section.checks)
         grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, checks)
-    with console.capture() as captured:
-        for note in outcome.notes:
-            console.print(f"[yellow]{plain(note)}[/]")
-        console.print(grid)
-        for section in outcome.sections:
-            for line in _text_lines(section):
-                console.print(line)
-        style = {"changed": "bold green", "unchanged": "bold"}.get(outcome.verdict, "bold red")
-        console.print()
-        console.print(f"[{style}]{plain(headline(outcome))}[/]")
-        for section in outcome.changed:
-            if outcome.written:
-                console.print(f"  {plain(str(root / section.path))}")
-        if outcome.server and outcome.spoly != "pg_sphere":
-            console.print(
-                f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]"
-            )
-    return captured.get().rstrip("\n")
-
-
-def render_checked(outcome: RunOutcome) -> str:
-    """Write what a check found, for a person."""
-    from rich.console import Console
-    from rich.markup import escape as plain
-
-    console = Console(soft_wrap=True, highlight=False)
-    with console.capture() as captured:
-        for section in outcome.sections:
-            for line in _text_lines(section):
-                console.print(line)
-        console.print()
-        style = {"failed": "bold red", "changed": "bold green"}.get(outcome.verdict, "bold")
-        console.print(f"[{style}]{plain(_checked(outcome))}[/]")
-    return captured.get().rstrip("\n")
+    return grid
 
 
 def _checked(outcome: RunOutcome) -> str:

@@ -96,9 +96,14 @@ def cut(items: Iterable[str], most: int, rest: str = "and {} more") -> list[str]
     return [*found[:most], rest.replace("{}", str(more))] if more > 0 else found
 
 
+def profile(html_url: str, login: str) -> str:
+    """Return the URL of an account; `html_url` is that of a repository."""
+    return f"{html_url.rsplit('/', 2)[0]}/{quote(login.removesuffix('[bot]'), safe='')}"
+
+
 def person(html_url: str, login: str) -> str:
-    """Return a link to a person; a mention would notify. `html_url` is that of a repository."""
-    return f"[{escape(login)}]({html_url.rsplit('/', 2)[0]}/{quote(login.removesuffix('[bot]'))})"
+    """Return a link to a person; a mention would notify."""
+    return f"[{escape(login)}]({profile(html_url, login)})"
 
 
 def commit(html_url: str, sha: str) -> str:
@@ -221,20 +226,15 @@ def _columns(
         columns += [(column, "removed") for column in change.columns_removed if column.name not in gone]
     for column, mark in columns[:MAX_COLUMNS]:
         old = renamed.get((table.name, column.name))
-        comment = f"was {_word(old)}" if old else mark
-        yield _attribute(column, table, comment)
+        comment = re.sub(r"[^A-Za-z0-9_ ,]", "", f"was {_word(old)}" if old else mark)
+        key = " PK" if column.name in table.primary_key else ""
+        note = f' "{comment}"' if comment else ""
+        yield f"{_word(column.datatype or 'unknown')} {_word(column.name)}{key}{note}"
     if len(columns) > MAX_COLUMNS:
         yield f"columns and_{len(columns) - MAX_COLUMNS}_more"
 
 
-def _attribute(column: Column, table: Table, comment: str) -> str:
-    key = " PK" if column.name in table.primary_key else ""
-    note = f' "{re.sub(r"[^A-Za-z0-9_ ,]", "", comment)}"' if comment else ""
-    return f"{_word(column.datatype or 'unknown')} {_word(column.name)}{key}{note}"
-
-
 def _relations(tables: list[Table]) -> Iterator[str]:
-    """Yield a line for each pair of related tables."""
     pairs: dict[tuple[str, str], list[str]] = {}
     for table in tables:
         for key in table.foreign_keys:

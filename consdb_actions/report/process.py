@@ -7,9 +7,7 @@ from datetime import datetime
 from consdb_actions.approval.plan import SECTION_ROOM, Part
 from consdb_actions.process.comment_commands import (
     FINISHED,
-    Command,
     CommandOutcome,
-    CommentCommand,
     Verb,
     answers_in,
     write_answers,
@@ -50,9 +48,9 @@ def render_text(facts: ProcessFacts, progress: Progress) -> str:
         lines.append(f"  {item.standing:<12}  {item.step.title:<{width}}  {_plain(item)}".rstrip())
         lines.extend(f"{'':<16}{disorder.text}" for disorder in item.order)
     lines.extend(
-        f"  {heard.actor.login}, “{heard.said.text[:80]}”: {heard.answer}"
-        for heard in progress.listening.heard
-        if heard.answer
+        f"  {item.actor.login}, “{item.command.text[:80]}”: {item.answer}"
+        for item in progress.comments.commands
+        if item.answer
     )
     return "\n".join(printable(line.replace("\t", " ")) for line in lines)
 
@@ -91,9 +89,9 @@ SIGNS = {
 
 def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     """Render the section of the comment; equal facts give equal text."""
-    memory = written(progress.listening.memos)
-    if answers := answers_in(progress.listening.heard):
-        memory = f"{write_answers(answers)}\n\n{memory}"
+    state = written(progress.comments.states)
+    if answers := answers_in(progress.comments.commands):
+        state = f"{write_answers(answers)}\n\n{state}"
     blocks = [_heading(facts, progress)]
     if progress.applicable:
         blocks += [block for block in (_next(facts, progress), _table(facts, progress)) if block]
@@ -109,9 +107,9 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     if progress.applicable:
         blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
     note = "_{count} parts were omitted; `consdb-actions process status` prints them._"
-    text = fit(blocks, note, limit=SECTION_ROOM[Part.PROCESS] - len(memory) - 100)
+    text = fit(blocks, note, limit=SECTION_ROOM[Part.PROCESS] - len(state) - 100)
     finished = progress.applicable and not any(item.open for item in progress.steps)
-    return "\n\n".join([text, *([FINISHED] if finished else []), memory])
+    return "\n\n".join([text, *([FINISHED] if finished else []), state])
 
 
 def _heading(facts: ProcessFacts, progress: Progress) -> str:
@@ -168,16 +166,10 @@ def _table(facts: ProcessFacts, progress: Progress) -> str:
         if item.standing is not StepStatus.NOT_APPLICABLE
     ]
     text = table(("Step", "Evidence"), rows)
-    reasons: dict[str, list[str]] = {}
-    for item in progress.steps:
-        if item.standing is StepStatus.NOT_APPLICABLE:
-            reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
-    if reasons:
-        text += "\n\n" + "\n".join(
-            f"Not needed, since {escape(reason)}: {escape(', '.join(titles))}."
-            for reason, titles in reasons.items()
-        )
-    return text
+    needless = [
+        f"Not needed, since {escape(why)}: {escape(what)}." for why, what in progress.needless.items()
+    ]
+    return "\n\n".join([text, "\n".join(needless)] if needless else [text])
 
 
 def _shown(facts: ProcessFacts, item: StepState) -> str:
@@ -249,22 +241,18 @@ def _review(facts: ProcessFacts) -> list[str]:
 
 
 def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
-    told = [item for item in progress.listening.heard if item.answer]
-    if not told:
-        return []
-    lines = [f"> - {_heard(facts, item)}: {prose(item.answer)}." for item in told[-ANSWERS:]]
-    return ["\n".join(["> [!NOTE]", *lines])]
-
-
-def _heard(facts: ProcessFacts, item: CommentCommand) -> str:
-    when = _link(Evidence(f"{item.comment.created_at:%Y-%m-%d}", item.comment.url))
-    text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"
-    return f"{person(facts.html_url, item.actor.login)}, {when}, {code(text)}"
+    lines = []
+    for item in [item for item in progress.comments.commands if item.answer][-ANSWERS:]:
+        when = _link(Evidence(f"{item.comment.created_at:%Y-%m-%d}", item.comment.url))
+        text = item.command.text if len(item.command.text) <= 80 else item.command.text[:79] + "…"
+        who = person(facts.html_url, item.actor.login)
+        lines.append(f"> - {who}, {when}, {code(text)}: {prose(item.answer)}.")
+    return ["\n".join(["> [!NOTE]", *lines])] if lines else []
 
 
 def _help(progress: Progress) -> str:
-    heard = progress.listening.heard
-    asked = bool(heard) and isinstance(heard[-1].said, Command) and heard[-1].said.verb is Verb.HELP
+    commands = progress.comments.commands
+    asked = bool(commands) and commands[-1].command.verb is Verb.HELP
     attested = [
         item.step.id
         for item in progress.steps
@@ -326,8 +314,8 @@ def _environments(facts: ProcessFacts) -> str:
 
 def _attestations(facts: ProcessFacts, progress: Progress) -> str:
     rows = []
-    for item in progress.listening.heard:
-        if item.outcome is not CommandOutcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
+    for item in progress.comments.commands:
+        if item.outcome is not CommandOutcome.ACCEPTED or not item.command.step:
             continue
         sha = item.binding.sha if item.binding is not None else ""
         when = f"{item.comment.created_at:%Y-%m-%d %H:%M}"
@@ -335,9 +323,9 @@ def _attestations(facts: ProcessFacts, progress: Progress) -> str:
             (
                 _link(Evidence(when, item.comment.url)),
                 person(facts.html_url, item.actor.login),
-                f"{item.said.verb} {item.step}",
+                f"{item.command.verb} {item.command.step}",
                 commit(facts.html_url, sha) if sha else "",
-                escape(item.said.note),
+                escape(item.command.note),
             )
         )
     if not rows:

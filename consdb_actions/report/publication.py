@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -82,7 +82,9 @@ def render_comment(publication: Publication, *, limit: int = SECTION_ROOM[Part.M
         parts.append(_sections(outcome))
         parts += [f"{code(s.name)}:\n\n{render_operations(s.upgrade)}" for s in outcome.changed]
     if publication.log.strip():
-        parts.append(_log(publication.log))
+        # The end of the generator's output, without workflow commands.
+        lines = [line for line in redact(publication.log).splitlines() if not line.lstrip().startswith("::")]
+        parts.append(fence(_cut("\n".join(lines[-40:])), "text"))
     note = "*{count} more parts did not fit; the summary of the run has them.*"
     shown = fit([part for part in parts if part], note, limit=limit - len(head) - len(foot) - 4)
     return "\n\n".join(part for part in (head, shown, foot) if part) + "\n"
@@ -146,7 +148,6 @@ def _sections(outcome: RunOutcome) -> str:
 
 
 def _kept(kept: tuple[EditedFile, ...]) -> list[str]:
-    """Render edited files and their difference from the generated ones."""
     if not kept:
         return []
     words = (
@@ -165,30 +166,21 @@ def _kept(kept: tuple[EditedFile, ...]) -> list[str]:
     return [words, *shown[:4]]
 
 
-def _log(log: str) -> str:
-    """Render the end of the generator's output, without workflow commands."""
-    lines = [line for line in redact(log).splitlines() if not line.lstrip().startswith("::")]
-    return fence(_cut("\n".join(lines[-40:])), "text")
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… and more"
 
 
 def render_publication_text(publication: Publication) -> str:
     """Render the result for a terminal."""
-    return "\n".join(_lines(publication))
-
-
-def _lines(publication: Publication) -> Iterator[str]:
     where = f": {publication.pull.url}" if publication.pull is not None else ""
-    yield f"{publication.source.reference} at {publication.commit[:12]}: {publication.state}{where}"
-    if publication.action:
-        yield f"  {publication.action}"
-    if publication.reason:
-        yield f"  {publication.reason}"
-    yield from (f"  {words}" for words in publication.text)
-    yield from (f"  unchanged, edited manually: {item.path}" for item in publication.kept)
+    return "\n  ".join(
+        [
+            f"{publication.source.reference} at {publication.commit[:12]}: {publication.state}{where}",
+            *filter(None, (publication.action, publication.reason)),
+            *publication.text,
+            *(f"unchanged, edited manually: {item.path}" for item in publication.kept),
+        ]
+    )
 
 
 def render_request_markdown(reason: str) -> str:

@@ -115,7 +115,11 @@ def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
     """Render a tag message: no line begins with text of others, and `mark` is the last line."""
     blocks = [f"{name} {tag}", _sentence(extent(notes))]
     if notes.sections:
-        lines = [f"  {printable(migration.section)}: {_titled(migration)}" for migration in notes.migrations]
+        lines = [
+            f"  {printable(migration.section)}: {printable(migration.title or migration.path)}"
+            + (f" ({printable(migration.revision)})" if migration.revision else "")
+            for migration in notes.migrations
+        ]
         blocks.append("\n".join(["Migrations:", *cut(lines, _LINES, "  and {} more")]))
     if notes.contents.changed:
         lines = [f"  {printable(path)} ({how})" for path, how in notes.contents.changed]
@@ -191,11 +195,6 @@ def _pulls(pulls: tuple[MergedPull, ...]) -> str:
         author = f", {escape(pull.author)}" if pull.author else ""
         words.append(f"{escape(pull.title)} (#{pull.number}{author})")
     return "; ".join(words)
-
-
-def _titled(migration: ReleasedMigration) -> str:
-    title = printable(migration.title or migration.path)
-    return f"{title} ({printable(migration.revision)})" if migration.revision else title
 
 
 def _sentence(text: str) -> str:

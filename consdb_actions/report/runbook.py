@@ -95,7 +95,7 @@ class _Blocks:
             text = _joined(text, self._by_hand(part, step, folded))
         if step.failure:
             sign = "- " if text.rpartition("\n")[2].startswith("- ") else ""
-            text = _joined(text, f"{sign}If it fails: " + " ".join(prose(words) for words in step.failure))
+            text = _joined(text, f"{sign}If it fails: {prose(step.failure)}")
         return text
 
     def _by_hand(self, part: RunbookPart, step: RunbookStep, blocks: Sequence[Block]) -> str:
@@ -365,7 +365,8 @@ def _sql(change: SectionChange, direction: Direction) -> Iterator[str]:
 
 def render_result(outcome: ApplyOutcome, paint: Paint = unpainted) -> str:
     """Render the result, the present state, and the way to revert it."""
-    lines = [paint(printable(_verdict(outcome)), _verdict_kind(outcome))]
+    kind = "ok" if outcome.result in ("applied", "nothing to do", "planned") else "error"
+    lines = [paint(printable(_verdict(outcome)), kind)]
     for section in outcome.sections:
         tries = f", {section.attempts} tries" if section.attempts > 1 else ""
         took = f", {section.seconds:.1f} s{tries}" if section.state == "applied" else ""
@@ -410,10 +411,6 @@ def _verdict(outcome: ApplyOutcome) -> str:
         }.get(outcome.changed, "; the database was changed in part")
         words += f"; done before that: {', '.join(done)}" if done else ""
     return f"{words}: {outcome.problem}" if outcome.problem else f"{words}."
-
-
-def _verdict_kind(outcome: ApplyOutcome) -> str:
-    return "ok" if outcome.result in ("applied", "nothing to do", "planned") else "error"
 
 
 def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:

@@ -124,7 +124,7 @@ def test_f1_retry_after_is_honoured(place: Place, kind: Kind) -> None:
 
 
 def test_f1_the_reset_time_of_the_hourly_limit_is_honoured(place: Place) -> None:
-    place.clock.time = 1000
+    place.clock.seconds = 1000
     place.fault(Kind.PRIMARY, retry_after=1090)
     place.github.get(PULL)
     assert place.clock.slept == [91]

@@ -54,7 +54,7 @@ def test_open_then_again_then_refused(run: Run, double: GitHubDouble, site: Site
     assert out.endswith("pull request opened: https://github.com/lsst-sqre/phalanx/pull/1\n")
     assert TOKEN not in out + err
     code, out, _ = run("open", *STANDS)
-    assert (code, out.splitlines()[-1].partition(":")[0]) == (0, "pull request is up to date already")
+    assert (code, out.splitlines()[-1].partition(":")[0]) == (0, "the pull request is up to date already")
     code, out, err = run("open", *SUMMIT)
     assert (code, out) == (1, "")
     assert "R6: summit comes after test-stands, and test-stands is not finished" in err

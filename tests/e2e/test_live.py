@@ -26,7 +26,7 @@ class Runners:
     def __init__(self, workflows: Workflows) -> None:
         self.workflows, self.events = workflows, ["labeled", "closed"]
 
-    def now(self) -> float:
+    def time(self) -> float:
         return time.time()
 
     def sleep(self, seconds: float) -> None:

@@ -42,7 +42,7 @@ def standing(known: ProcessFacts, step: str) -> StepStatus:
 
 
 def answers(known: ProcessFacts) -> list[str]:
-    return [item.answer for item in progress_of(known).listening.heard if item.answer]
+    return [item.answer for item in progress_of(known).comments.commands if item.answer]
 
 
 def later(known: ProcessFacts) -> ProcessFacts:
@@ -272,7 +272,7 @@ def test_p1_bots_and_accounts_that_are_gone_attest_to_nothing() -> None:
     for comment in (bot, say(None, "/consdb done bts", 3)):
         known = facts_at("approved", comment)
         assert not progress_of(known).state("bts").done
-        assert not progress_of(known).listening.heard
+        assert not progress_of(known).comments.commands
 
 
 def test_p1_a_team_that_cannot_be_read_decides_nothing() -> None:
@@ -280,7 +280,7 @@ def test_p1_a_team_that_cannot_be_read_decides_nothing() -> None:
     teams = policy(roles=[{"id": "consdb", "teams": ["lsst/consdb"]}])
     unread = replace(known, policy=teams, teams=(Team("lsst/consdb", problem="HTTP 403"),))
     assert answers(unread) == ["it cannot be determined who may attest to bts: lsst/consdb: HTTP 403"]
-    assert progress_of(unread).listening.memos[0].reaction == ""
+    assert progress_of(unread).comments.states[0].reaction == ""
     read = replace(unread, teams=(Team("lsst/consdb", (person("tina"),)),))
     assert progress_of(read).state("bts").done
 
@@ -374,12 +374,12 @@ def test_p1_without_a_date_of_the_newest_commit_nothing_is_certain() -> None:
 def test_p1_while_the_migration_cannot_be_read_nothing_is_bound_and_nothing_remembered() -> None:
     known = facts_at("tested", troubles=(SourceFailure(FactSource.CONSDB, "consdb: HTTP 403"),))
     assert answers(known) == ["the commit that this refers to cannot be determined: consdb: HTTP 403"]
-    assert progress_of(known).listening.memos == ()
+    assert progress_of(known).comments.states == ()
     read = replace(later(known), troubles=())
     assert progress_of(read).state("bts").done
     # What was bound before stays so.
     bound = replace(later(facts_at("tested")), troubles=known.troubles)
-    assert progress_of(bound).listening.memos != ()
+    assert progress_of(bound).comments.states != ()
     assert answers(bound) == []
 
 
@@ -699,4 +699,4 @@ def test_a_hand_made_migration_is_found_by_its_branch_and_says_so() -> None:
 def test_a_comment_of_ours_is_never_a_command() -> None:
     known = facts_at("approved")
     ours: Comment = replace(say("carl", "/consdb done bts", 3), author=known.identity)
-    assert not progress_of(replace(known, comments=(ours,))).listening.heard
+    assert not progress_of(replace(known, comments=(ours,))).comments.commands

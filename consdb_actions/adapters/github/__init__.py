@@ -7,7 +7,6 @@ from consdb_actions.adapters.github.client import (
     Clock,
     GitHub,
     GitHubError,
-    SystemClock,
     connect,
     quoted,
 )
@@ -18,7 +17,6 @@ __all__ = [
     "Clock",
     "GitHub",
     "GitHubError",
-    "SystemClock",
     "EventTarget",
     "connect",
     "quoted",

@@ -8,7 +8,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -30,25 +30,16 @@ WHOLE = 60.0
 
 
 class Clock(Protocol):
-    """Time, so that tests need not wait."""
+    """What the module `time` does; tests need not wait."""
 
-    def now(self) -> float:
+    def time(self) -> float:
         """Return seconds since 1970."""
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, /) -> None:
         """Wait."""
 
 
-class SystemClock:
-    """The clock of the machine."""
-
-    def now(self) -> float:
-        """Return seconds since 1970."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+SYSTEM_CLOCK: Clock = time
 
 
 def read_body(answer: requests.Response, limit: int) -> bytes:
@@ -222,7 +213,6 @@ def _too_large(message: str, place: str) -> TooLargeError:
 
 
 def _refused(failure: GithubException, place: str, now: float) -> CallFailure:
-    """Read the status, the headers and the message of an answer."""
     status = failure.status
     headers = {key.lower(): str(value) for key, value in (failure.headers or {}).items()}
     message = _message(failure.data)
@@ -301,61 +291,6 @@ def _message(data: Any) -> str:
 Answer = tuple[Mapping[str, str], Any]  # Headers and parsed JSON
 
 
-class ConnectionAnswers:
-    """The answers of one connection; `full` is the number of entries of a full page.
-
-    `lasting` are answers that can never change, by what was asked.
-    """
-
-    def __init__(self, full: int) -> None:
-        self.lasting: dict[str, Any] = {}
-        self._full = full
-        self._moment: dict[str, Answer] | None = None
-        self._conditional: dict[str, Answer] = {}
-
-    @contextmanager
-    def moment(self) -> Iterator[None]:
-        """Keep all answers until this ends."""
-        if self._moment is not None:
-            yield
-            return
-        self._moment = {}
-        try:
-            yield
-        finally:
-            self._moment = None
-
-    def end_moment(self) -> None:
-        """Read again from here on, since something was changed."""
-        self._moment = None
-
-    def find(self, url: str, *, lasting: bool) -> Answer | None:
-        """Return an answer that holds still; None where GitHub has to be asked."""
-        if lasting and url in self.lasting:
-            found: Answer = self.lasting[url]
-            return found
-        return self._moment.get(url) if self._moment is not None else None
-
-    def keep(self, url: str, answer: Answer, *, lasting: bool) -> None:
-        """Keep an answer."""
-        if lasting:
-            self.lasting[url] = answer
-        if self._moment is not None:
-            self._moment[url] = answer
-        if "etag" in answer[0]:
-            self._conditional[url] = answer
-
-    def known(self, url: str) -> Answer | None:
-        """Return the last answer, which GitHub can be asked to compare with its present one; None for none.
-
-        A full last page grows a "next" link without changing itself: such a page is read again.
-        """
-        known = self._conditional.get(url)
-        if known is not None and isinstance(known[1], list) and len(known[1]) >= self._full:
-            return None
-        return known
-
-
 ATTEMPTS = 5
 
 PATIENCE = 300.0  # Seconds that one call may spend waiting before it is given up
@@ -387,7 +322,9 @@ class GitHub:
         self._refusal = refusal
         self._clock = clock
         self.budget = budget
-        self._answers = ConnectionAnswers(PAGE)
+        self.lasting: dict[str, Any] = {}  # answers that can never change, by what was asked
+        self._moment: dict[str, Answer] | None = None  # answers that are not asked for again
+        self._conditional: dict[str, Answer] = {}  # last answers, to be compared with the present ones
         self._viewer = ""
         self._last_write = float("-inf")
 
@@ -475,14 +412,14 @@ class GitHub:
     ) -> Any:
         """Change something; no secret of this process gets into it."""
         body = json.loads(conceal(json.dumps(body)))
-        self._answers.end_moment()
-        pause = self._last_write + BETWEEN_WRITES - self._clock.now()
+        self._moment = None
+        pause = self._last_write + BETWEEN_WRITES - self._clock.time()
         if pause > 0:
             self._clock.sleep(pause)
         try:
             return self._call(verb, path, body=body, landed=landed)[1]
         finally:
-            self._last_write = self._clock.now()
+            self._last_write = self._clock.time()
 
     def pause(self, seconds: float) -> None:
         """Wait for something that GitHub does meanwhile."""
@@ -507,28 +444,42 @@ class GitHub:
             self._viewer = login
         return self._viewer
 
-    @property
-    def lasting(self) -> dict[str, Any]:
-        """Answers that can never change, by what was asked; kept as long as the connection."""
-        return self._answers.lasting
-
-    def moment(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def moment(self) -> Iterator[None]:
         """Look at GitHub as it is at one moment: what was read is not asked for again until this ends.
 
         A change that is made within ends it.
         """
-        return self._answers.moment()
+        if self._moment is not None:
+            yield
+            return
+        self._moment = {}
+        try:
+            yield
+        finally:
+            self._moment = None
 
     def _read(self, url: str, lasting: bool) -> Answer:
         """Read one URL: from memory where that is right, else if it changed since this run read it last."""
-        answer = self._answers.find(url, lasting=lasting)
+        if lasting and url in self.lasting:
+            found: Answer = self.lasting[url]
+            return found
+        answer = self._moment.get(url) if self._moment is not None else None
         if answer is None:
-            known = self._answers.known(url)
+            known = self._conditional.get(url)
+            # A full last page grows a "next" link without changing itself: such a page is read again.
+            if known is not None and isinstance(known[1], list) and len(known[1]) >= PAGE:
+                known = None
             answer = self._call("GET", url, etag=known[0]["etag"] if known is not None else "")
             if known is not None and answer[1] is None:
                 self.budget.unchanged += 1
                 answer = known
-            self._answers.keep(url, answer, lasting=lasting)
+            if lasting:
+                self.lasting[url] = answer
+            if self._moment is not None:
+                self._moment[url] = answer
+            if "etag" in answer[0]:
+                self._conditional[url] = answer
         return answer
 
     def _call(
@@ -553,12 +504,12 @@ class GitHub:
             except MovedError as moved:
                 raise self._renamed(url, moved.location) from None
             except (GithubException, RequestException, ValueError, RecursionError) as failure:
-                trouble = classify(failure, call, self._clock.now())
+                trouble = classify(failure, call, self._clock.time())
             else:
                 if check is None:
                     self.budget.remaining = self._requester.rate_limiting[0]
                     return answer_headers, data
-                found = check(data, answer_headers, self._clock.now())
+                found = check(data, answer_headers, self._clock.time())
                 if found is None:
                     return answer_headers, data
                 trouble = found
@@ -567,13 +518,14 @@ class GitHub:
                 raise trouble.error
             self._clock.sleep(pause)
             waited += pause
-            if landed is not None and _may_have_landed(trouble) and (done := landed()) is not None:
+            # A 409 can be the echo of a write whose answer was lost.
+            unclear = trouble.unclear or trouble.error.status == 409
+            if landed is not None and unclear and (done := landed()) is not None:
                 return {}, done
             self.budget.retries += 1
         raise AssertionError("unreachable")
 
     def _renamed(self, url: str, location: str) -> MovedError:
-        """Find the name that a repository has now."""
         old = "/".join(urlsplit(url).path.split("/repos/")[-1].split("/")[:2])
         new = ""
         if match := re.search(r"/repositories/(\d+)(?:/|$)", location):
@@ -608,11 +560,6 @@ class GitHub:
             )
         self.budget.calls += 1
         self.budget.last = call
-
-
-def _may_have_landed(trouble: CallFailure) -> bool:
-    """Tell whether a write may have been made; 409 can be the echo of one whose answer was lost."""
-    return trouble.unclear or trouble.error.status == 409
 
 
 def quoted(text: str) -> str:
@@ -702,4 +649,4 @@ def connect(
     port = parts.port or (443 if parts.scheme == "https" else 80)
     connection = Connection(parts.hostname, port, timeout=timeout)
     connection.protocol = parts.scheme
-    return GitHub(github.requester, connection, clock or SystemClock(), Budget(limit=limit), refusal)
+    return GitHub(github.requester, connection, clock or SYSTEM_CLOCK, Budget(limit=limit), refusal)

@@ -188,7 +188,6 @@ class Objects:
         return [question.rest(self._github, f"/repos/{self._repository}", item) for item in names]
 
     def _name(self, answer: Any, place: str) -> str | None:
-        """Return the SHA of a blob; None where there is none."""
         if answer is None:
             return None
         if answer["__typename"] != "Blob":
@@ -196,7 +195,6 @@ class Objects:
         return str(answer["oid"])
 
     def _content(self, answer: Any, place: str) -> bytes | None:
-        """Return the bytes of a blob; None where there is none."""
         sha = self._name(answer, place)
         if sha is None:
             return None
@@ -265,7 +263,6 @@ class ApiContents:
         return found
 
     def _tree(self, tree: str, params: dict[str, str | int] | None, commit: str) -> Any:
-        """Read a folder."""
         with self._reachable(commit):
             return self._github.get(f"{self._root}/git/trees/{tree}", params, lasting=True)
 

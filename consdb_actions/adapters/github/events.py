@@ -181,7 +181,6 @@ def asked(number: object, branch: object, commit: object, *, place: str) -> Requ
 
 
 def _positive_number(value: Any, place: str) -> int:
-    """Read a number, which a dispatch gives as text."""
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
     if not re.fullmatch(r"#?[1-9][0-9]{0,8}", text.strip(), re.ASCII):
         raise InputError(

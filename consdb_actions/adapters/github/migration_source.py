@@ -235,7 +235,6 @@ def read_answers_on(github: GitHub, source: SchemaSource) -> tuple[str, ...]:
 
 
 def _commits(github: GitHub, repository: str, tip: str, head: str) -> frozenset[str]:
-    """Return the commits that a branch has and the default branch does not."""
     pages = github.pages(f"/repos/{repository}/compare/{tip}...{head}", lasting=True)
     return frozenset(commit["sha"] for page in pages for commit in page["commits"])
 
@@ -252,7 +251,6 @@ def date_of(github: GitHub, source: SchemaSource) -> str:
 
 
 def _found(github: GitHub, path: str, what: str, repository: str) -> Any:
-    """Read what must be there."""
     found = github.find(path)
     if found is None:
         raise InputError(
@@ -373,7 +371,6 @@ class _Finder:
         )
 
     def _told(self, source: SchemaSource) -> Marker | None:
-        """Read what our comment remembers."""
         if source.pull is None:
             return None
         sections = read_sections(self.github, self.repository, source.pull.number)

@@ -73,7 +73,9 @@ class ConsdbReader:
         """
         origin = efd_origin(body)
         efd = origin.number if origin is not None and self._is(origin.repository) else 0
-        recent = self._recent()
+        # Those that changed last: a hundred reach back for years.
+        query: dict[str, str | int] = {"state": "all", "sort": "updated", "direction": "desc"}
+        recent = next(self._github.pages(f"{self._root}/pulls", query))
         items = {item["number"]: item for item in recent}
         if efd and efd not in items and (found := self._github.find(f"{self._root}/pulls/{efd}")) is not None:
             items[efd] = found
@@ -196,11 +198,6 @@ class ConsdbReader:
             digest=digest,
         )
 
-    def _recent(self) -> list[Any]:
-        """List the pull requests that changed last; a hundred reach back for years."""
-        query: dict[str, str | int] = {"state": "all", "sort": "updated", "direction": "desc"}
-        return list(next(self._github.pages(f"{self._root}/pulls", query)))
-
     def _dated(self, release: TaggedRelease, sha: str) -> TaggedRelease:
         """Add when a release was tagged, which its tag object says, and its notes."""
         at = None
@@ -214,7 +211,6 @@ class ConsdbReader:
         return replace(release, at=at or published, release_url=notes["html_url"])
 
     def _page(self, kind: str, name: str) -> str:
-        """Return the address of a page."""
         return f"{self._releases.html_url}/{kind}/{quoted_path(name)}"
 
     def _is(self, repository: str) -> bool:
@@ -222,7 +218,6 @@ class ConsdbReader:
 
 
 def _references(repository: str, pull: PullRequest) -> tuple[str, str]:
-    """Return what markers call a schema change."""
     return f"{repository}#{pull.number}", f"{repository}@{pull.branch}"
 
 
@@ -234,8 +229,6 @@ EARLIER = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A component in a values file."""
-
     component: str
     tag: str
     enabled: bool
@@ -430,7 +423,6 @@ class EfdReader:
 
 
 def _named(files: dict[str, str]) -> dict[str, str]:
-    """Return the blobs by the name of the file."""
     return {path.rpartition("/")[2]: blob for path, blob in files.items()}
 
 
@@ -470,12 +462,12 @@ class ProcessReader(PullReader):
             if oldest is None or oldest < since:
                 break  # Whatever was merged after that was updated after that.
         identity = Account(self._github.viewer() if merged else "")
-        return [number for number in sorted(merged) if self._goes_on(number, identity)]
-
-    def _goes_on(self, number: int, identity: Account) -> bool:
-        """Tell whether our comment tells of steps and does not say that all are done."""
-        marked = read_comments(self._github, self._repository, self._comments(number))
-        return FINISHED not in own_sections(marked, identity).get(Part.PROCESS, FINISHED)
+        found = []
+        for number in sorted(merged):
+            marked = read_comments(self._github, self._repository, self._comments(number))
+            if FINISHED not in own_sections(marked, identity).get(Part.PROCESS, FINISHED):
+                found.append(number)
+        return found
 
     def read(self, number: int, now: datetime) -> ProcessFacts:
         """Read one pull request; what a token may not read, or what is not there, is a fact of its own."""
@@ -568,15 +560,12 @@ class ProcessReader(PullReader):
         return tuple(found), "; ".join(broken)
 
     def _with_consdb(self, facts: ProcessFacts, body: str, seen: ApprovalFacts) -> ProcessFacts:
-        """Add migrations and EFD schemas."""
         reader = self._consdb.setdefault(facts.policy, ConsdbReader(self._github, facts.policy))
-        migrations = (
-            self._tried(
-                FactSource.CONSDB,
-                facts.policy.consdb,
-                lambda: reader.migrations(self._repository, facts.pull, body),
-            )
-            or ()
+        migrations = self._tried(
+            FactSource.CONSDB,
+            facts,
+            lambda: reader.migrations(self._repository, facts.pull, body),
+            facts.migrations,
         )
         older = dict.fromkeys(item.source for item in migrations if item.source not in ("", facts.pull.head))
         changes = (
@@ -589,9 +578,9 @@ class ProcessReader(PullReader):
             files = self._contents.files(facts.pull.head, seen.policy.schemas)
             here = {path: files.get(path, "") for path in efd}
             found = self._tried(
-                FactSource.CONSDB, facts.policy.consdb, lambda: reader.efd_files(facts.pull, body, here)
+                FactSource.CONSDB, facts, lambda: reader.efd_files(facts.pull, body, here), facts.efd_files
             )
-            facts = replace(facts, efd_files=found or ())
+            facts = replace(facts, efd_files=found)
         return facts
 
     def _with_deployments(self, facts: ProcessFacts, seen: ApprovalFacts) -> ProcessFacts:
@@ -599,22 +588,31 @@ class ProcessReader(PullReader):
         policy = facts.policy
         phalanx = self._phalanx.setdefault(policy, PhalanxReader(self._github, policy))
         consdb = self._consdb[policy]
-        found = self._tried(FactSource.PHALANX, policy.phalanx, phalanx.deployments) or ()
+        found: tuple[Deployment, ...] = self._tried(FactSource.PHALANX, facts, phalanx.deployments, ())
         images = tuple(item for item in found if item.application == CONSDB)
         taps = tuple(item for item in found if item.application == CONSDBTAP)
         tags = frozenset(item.tag for item in images)
         releases, newest = self._tried(
-            FactSource.CONSDB, policy.consdb, lambda: consdb.releases(facts.migrations, tags)
-        ) or ((), "")
+            FactSource.CONSDB,
+            facts,
+            lambda: consdb.releases(facts.migrations, tags),
+            (facts.releases, facts.newest_release),
+        )
         weeklies = self._weeklies(facts, taps)
         merges = [item.merged_at for item in facts.migrations if item.live and item.merged_at is not None]
+
+        def dated(
+            items: tuple[Deployment, ...], since: datetime, holds: Callable[[str], bool]
+        ) -> tuple[Deployment, ...]:
+            return self._tried(
+                FactSource.PHALANX, facts, lambda: phalanx.with_history(items, since, holds), items
+            )
+
         if releases:
             names = {release.tag for release in releases}
-            images = self._dated(phalanx, policy, images, max(merges), names.__contains__)
+            images = dated(images, max(merges), names.__contains__)
         image = ticket_image(facts.pull.branch)
-        taps = self._dated(
-            phalanx, policy, taps, facts.pull.created_at, lambda tag: tag == image or tag in weeklies
-        )
+        taps = dated(taps, facts.pull.created_at, lambda tag: tag == image or tag in weeklies)
         # What was there for a while counts for the order in which things were done.
         weeklies = (*weeklies, *self._weeklies(facts, taps, known=weeklies))
         return replace(
@@ -624,20 +622,6 @@ class ProcessReader(PullReader):
             newest_release=newest,
             weeklies=weeklies,
         )
-
-    def _dated(
-        self,
-        phalanx: PhalanxReader,
-        policy: ProcessPolicy,
-        deployments: tuple[Deployment, ...],
-        since: datetime,
-        holds: Callable[[str], bool],
-    ) -> tuple[Deployment, ...]:
-        """Add since when the tags that matter are there."""
-        found = self._tried(
-            FactSource.PHALANX, policy.phalanx, lambda: phalanx.with_history(deployments, since, holds)
-        )
-        return deployments if found is None else found
 
     def _weeklies(
         self, facts: ProcessFacts, deployments: tuple[Deployment, ...], *, known: tuple[str, ...] = ()
@@ -652,31 +636,30 @@ class ProcessReader(PullReader):
             for setting in item.history
             if read_tag(setting.tag).kind is TagKind.WEEKLY and setting.tag not in known
         )
-        held = self._tried(
-            FactSource.TAGS, self._repository, lambda: tuple(tag for tag in tags if self._holds(tag, merge))
-        )
-        return held or ()
 
-    def _holds(self, tag: str, commit: str) -> bool:
-        """Tell whether a tag of the repository of the schemas has a commit in its history."""
-        return self._github.contains(self._repository, tag, commit, missing=(404,))
+        def holding() -> tuple[str, ...]:
+            return tuple(
+                tag for tag in tags if self._github.contains(self._repository, tag, merge, missing=(404,))
+            )
+
+        return self._tried(FactSource.TAGS, facts, holding, ())
 
     def _team(self, name: str) -> Team:
-        """Read a team once in a run."""
         if name not in self._teams:
             self._teams[name] = self.team(name)
         return self._teams[name]
 
-    def _tried(self, source: FactSource, where: str, read: Callable[[], _T]) -> _T | None:
+    def _tried(self, source: FactSource, facts: ProcessFacts, read: Callable[[], _T], default: _T) -> _T:
         """Read something; that a token may not, or that it is not there or no good, is a fact."""
         try:
             return read()
         except (GitHubError, InputError) as error:
             if isinstance(error, GitHubError) and error.status not in (403, 404, 451):
                 raise
-            words = " ".join(f"{where} could not be read: {error.cause}".split())[:300]
-            self._troubles[source] = SourceFailure(source, words)
-            return None
+            names = {FactSource.CONSDB: facts.policy.consdb, FactSource.PHALANX: facts.policy.phalanx}
+            text = f"{names.get(source, self._repository)} could not be read: {error.cause}"
+            self._troubles[source] = SourceFailure(source, " ".join(text.split())[:300])
+            return default
 
 
 def _schema_change(
@@ -727,32 +710,27 @@ def _comments(items: Iterable[Any], known: Collection[int]) -> list[Comment]:
 
 
 def _approvals(decision: Decision) -> Approvals:
-    """Sum the verdict on the approvals up."""
+    roles = []
+    for item in decision.roles:
+        counted = [
+            review.submitted_at
+            for review in item.reviews
+            if review.standing in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
+            and review.submitted_at is not None
+        ]
+        approver = item.approver
+        roles.append(
+            RoleApproval(
+                id=item.role.id,
+                title=item.role.title,
+                outcome=item.outcome.value,
+                reason=item.reason,
+                by=approver.author.login if approver is not None else "",
+                at=min(counted, default=None) if item.outcome is RoleOutcome.APPROVED else None,
+                url=approver.url if approver is not None else "",
+                eligible=item.eligible,
+            )
+        )
     return Approvals(
-        decision.state.value,
-        decision.description,
-        decision.applicable,
-        decision.approved,
-        tuple(_role(item) for item in decision.roles),
-    )
-
-
-def _role(item: RoleVerdict) -> RoleApproval:
-    """Sum the verdict on a role up."""
-    counted = [
-        review.submitted_at
-        for review in item.reviews
-        if review.standing in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
-        and review.submitted_at is not None
-    ]
-    approver = item.approver
-    return RoleApproval(
-        id=item.role.id,
-        title=item.role.title,
-        outcome=item.outcome.value,
-        reason=item.reason,
-        by=approver.author.login if approver is not None else "",
-        at=min(counted, default=None) if item.outcome is RoleOutcome.APPROVED else None,
-        url=approver.url if approver is not None else "",
-        eligible=item.eligible,
+        decision.state.value, decision.description, decision.applicable, decision.approved, tuple(roles)
     )

@@ -90,7 +90,6 @@ class ProposalReader:
         return None if sha is None else self._github.blob(repository, sha)
 
     def _blobs(self, repository: str, paths: Iterable[str], commit: str) -> dict[str, str | None]:
-        """Return the blob of each path at a commit."""
         return Objects(self._github, repository).names(commit, paths)
 
     def _compare(
@@ -237,7 +236,8 @@ class Proposals:
             if sha is not None and data is not None and blob_sha(data) == sha:
                 text = _text(data) if len(data) <= room else None
                 if text is None:
-                    entry["sha"] = self._write_blob(root, data)
+                    body = {"content": base64.b64encode(data).decode(), "encoding": "base64"}
+                    entry["sha"] = str(self._github.write("POST", f"{root}/git/blobs", body)["sha"])
                 else:
                     # The tree takes texts as they are, without a call for each.
                     room -= len(data)
@@ -246,13 +246,8 @@ class Proposals:
             entries.append(entry)
         base_tree = self._github.get(f"{root}/git/commits/{write.tree_of}", lasting=True)["tree"]["sha"]
         tree = self._github.write("POST", f"{root}/git/trees", {"base_tree": base_tree, "tree": entries})
-        body = {"message": signed_message(proposal), "tree": tree["sha"], "parents": list(write.parents)}
-        return str(self._github.write("POST", f"{root}/git/commits", body)["sha"])
-
-    def _write_blob(self, root: str, data: bytes) -> str:
-        """Make a blob of its own."""
-        body = {"content": base64.b64encode(data).decode(), "encoding": "base64"}
-        return str(self._github.write("POST", f"{root}/git/blobs", body)["sha"])
+        made = {"message": signed_message(proposal), "tree": tree["sha"], "parents": list(write.parents)}
+        return str(self._github.write("POST", f"{root}/git/commits", made)["sha"])
 
     def _move(self, proposal: Proposal, sha: str, *, new: bool) -> None:
         """Make the branch, or move it forward; GitHub refuses when somebody else moved it meanwhile."""
@@ -269,8 +264,6 @@ class Proposals:
         self._github.write("POST", refs, {"ref": f"refs/heads/{proposal.branch}", "sha": sha}, landed=landed)
 
     def _open(self, root: str, proposal: Proposal) -> PullSeen:
-        """Open the pull request, once."""
-
         def landed() -> Any:
             return next(iter(self._github.pulls_of(proposal.repository, proposal.branch, "open")), None)
 

@@ -322,7 +322,9 @@ class PullReader:
             people = tuple(self._resolved(person, known) for person in commit.contributors)
             commit = replace(commit, contributors=people)
             nameless.update({person.name: None for person in people if _unknown(person)})
-            if len(item["parents"]) > 1 and _has_part(commit, list(approvers.values())):
+            accounts = [person.account for person in people]
+            approved = any(who.same_as(account) for who in approvers.values() for account in accounts)
+            if len(item["parents"]) > 1 and approved:
                 commit = replace(commit, update_only=self._is_update(facts, item))
             commits.append(commit)
         facts = replace(facts, commits=tuple(commits))
@@ -402,11 +404,6 @@ def _short(error: GitHubError) -> str:
 def _unknown(person: Contributor) -> bool:
     """Tell whether neither an account nor an address tells who somebody is."""
     return person.account is None and bool(person.name) and not NOREPLY.match(person.email)
-
-
-def _has_part(commit: Commit, accounts: list[Account]) -> bool:
-    """Tell whether one of some accounts had a part in a commit."""
-    return any(account.same_as(person.account) for person in commit.contributors for account in accounts)
 
 
 class PullPublisher:
@@ -510,11 +507,9 @@ class PullPublisher:
                 raise
 
     def _ours(self, user: Any) -> bool:
-        """Tell whether an account is our own."""
         return self.identity is not None and self.identity.same_as(graphql.account(user))
 
     def _learn(self, user: Any) -> None:
-        """Take our own account from an answer."""
         self.identity = graphql.account(user) or self.identity
 
     def _react(self, reaction: ReactionPlan) -> None:
@@ -532,7 +527,6 @@ class PullPublisher:
                 raise
 
     def _others(self, path: str, content: str) -> list[Any]:
-        """List our reactions of one kind to a comment."""
         return [
             item for item in self._github.items(path, {"content": content}) if self._ours(item.get("user"))
         ]
@@ -578,7 +572,6 @@ class PullPublisher:
         return True
 
     def _warn(self, who: str) -> None:
-        """Note that somebody could not be asked."""
         self._asking = False
         self.warnings.append(
             f"{who} could not be asked for a review; the token or their access does not allow it"

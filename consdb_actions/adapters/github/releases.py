@@ -102,8 +102,6 @@ _OF_THE_COMMIT = {"push", "pull_request", "merge_group", "dynamic"}
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    """The default branch."""
-
     name: str
     head: str
 
@@ -210,7 +208,6 @@ class ReleaseReader:
         return str(sha)
 
     def _is_ours(self, sha: str) -> bool:
-        """Tell whether a tag object was made by this program."""
         data = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)
         lines = (data.get("message") or "").strip().splitlines()
         return bool(lines) and lines[-1] == MARK
@@ -287,7 +284,6 @@ def _of_actions(item: Any) -> bool:
 
 
 def _check(item: Any) -> CommitCheck:
-    """Read a check run."""
     if item["status"] != "completed":
         return CommitCheck(item["name"], "pending", str(item["status"]).replace("_", " "))
     conclusion = str(item["conclusion"])
@@ -504,7 +500,6 @@ class DeployReader:
     def _release(
         self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
     ) -> TagContents:
-        """Read what a release of consdb brings."""
         reader = ReleaseReader(self._github, repository)
         tags = {tag.name: tag for tag in reader.tags()}
         since = replaced_by(plan, tags)
@@ -534,7 +529,6 @@ class DeployReader:
         )
 
     def _merge(self, repository: str, branch: str) -> tuple[int, str, Any]:
-        """Return number, commit and day of the last merge of a branch."""
         items = self._github.pulls_of(repository, branch)
         merged = [item for item in items if item.get("merged_at") and item.get("merge_commit_sha")]
         still_open = [item["number"] for item in items if item["state"] == "open"]

@@ -9,12 +9,12 @@ class TestClock:
     __test__ = False
 
     def __init__(self, start: float = 0.0) -> None:
-        self.time = start
+        self.seconds = start
         self.slept: list[float] = []
 
-    def now(self) -> float:
-        return self.time
+    def time(self) -> float:
+        return self.seconds
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.time += seconds
+        self.seconds += seconds

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock
+from consdb_actions.adapters.github import client
 from consdb_actions.cli import main
+from tests.support.github.clock import TestClock
 from tests.support.github.descriptions import UnavailableError, cache, description_file
 from tests.support.github.faults import without_waiting
 from tests.support.github.openapi import Description
@@ -90,13 +91,10 @@ def connected(github_double: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
     """Give a maker of doubles that commands talk to, without waiting."""
 
     def make(world: World) -> GitHubDouble:
-        double, time = github_double(world), [0.0]
+        double = github_double(world)
         monkeypatch.setenv("GITHUB_TOKEN", "token-of-actions")
         monkeypatch.setenv("GITHUB_API_URL", double.url)
-        monkeypatch.setattr(SystemClock, "now", lambda self: time[0])
-        monkeypatch.setattr(
-            SystemClock, "sleep", lambda self, seconds: time.__setitem__(0, time[0] + seconds)
-        )
+        monkeypatch.setattr(client, "SYSTEM_CLOCK", TestClock())
         return double
 
     return make
