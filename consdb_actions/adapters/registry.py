@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.exceptions import RequestException, Timeout
 
-from consdb_actions.adapters.github import client
-from consdb_actions.adapters.github.client import Clock, asked_wait, read_body
+from consdb_actions.adapters.github.client import SYSTEM_CLOCK, Clock, asked_wait, read_body
 from consdb_actions.errors import ExternalError, InputError
 
 ATTEMPTS = 5
@@ -96,7 +95,7 @@ class Registry:
 
     def __init__(self, url: str | None = None, *, clock: Clock | None = None, timeout: float = 30.0) -> None:
         self._root = _checked_root(url) if url else ""
-        self._clock, self._timeout = clock or SystemClock(), timeout
+        self._clock, self._timeout = clock or SYSTEM_CLOCK, timeout
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "consdb-actions"
         self._tokens: dict[tuple[str, str], str] = {}
@@ -207,7 +206,7 @@ class Registry:
                     if limited
                     else f"the registry failed with HTTP {answer.status}"
                 )
-                asked = asked_wait(answer.headers.get("Retry-After", ""), self._clock.now())
+                asked = asked_wait(answer.headers.get("Retry-After", ""), self._clock.time())
                 pause = asked if asked is not None else pause
             if attempt == ATTEMPTS or waited + pause > PATIENCE:
                 break

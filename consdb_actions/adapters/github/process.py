@@ -15,7 +15,7 @@ from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quo
 from consdb_actions.adapters.github.contents import ApiContents, Objects, SchemaFiles, changes_at
 from consdb_actions.adapters.github.pull_requests import PullReader, read_comments
 from consdb_actions.adapters.github.releases import ReleaseReader
-from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
+from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, evaluate
 from consdb_actions.approval.facts import Account, ApprovalFacts, PullRequest, Team
 from consdb_actions.approval.plan import MARKER, Part, own_sections
 from consdb_actions.config import Config
