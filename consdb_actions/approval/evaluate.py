@@ -276,9 +276,9 @@ def naming_of(facts: ApprovalFacts, author: Account, review: Review) -> ReviewRo
     """
     day = (review.submitted_at or facts.now).date()
     held = roles_of(facts, author, day)
-    words = named_in(review.body)
-    if words:
-        naming = _named_roles(facts, held, words)
+    text = named_in(review.body)
+    if text:
+        naming = _named_roles(facts, held, text)
         if review.state is ReviewState.APPROVED or naming.roles:
             return naming
         # A request for changes counts for all roles where it names none that the author holds.
@@ -374,7 +374,7 @@ def describe(state: StatusState, roles: tuple[RoleVerdict, ...], *, draft: bool)
         short = f"All {len(roles)} roles have approved"
         return fit(tuple(prefix + (text[0].lower() + text[1:] if draft else text) for text in (long, short)))
     parts = []
-    for outcome, words in (
+    for outcome, message in (
         (RoleOutcome.ERROR, "Team unreadable"),
         (RoleOutcome.BLOCKED, "Changes requested"),
         (RoleOutcome.STALE, "Approval stale"),
@@ -383,7 +383,7 @@ def describe(state: StatusState, roles: tuple[RoleVerdict, ...], *, draft: bool)
         titles = [item.role.title for item in roles if item.outcome is outcome]
         ids = [item.role.id for item in roles if item.outcome is outcome]
         if titles:
-            parts.append((f"{words}: {', '.join(titles)}", f"{words}: {', '.join(ids)}"))
+            parts.append((f"{message}: {', '.join(titles)}", f"{message}: {', '.join(ids)}"))
     done = f"{len(roles) - len(missing)} of {len(roles)} roles have approved"
     return fit(
         (prefix + "; ".join(long for long, _ in parts), prefix + "; ".join(short for _, short in parts), done)

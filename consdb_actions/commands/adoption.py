@@ -542,7 +542,7 @@ class _Doctor:
 
     def _point(self, title: str, check: Callable[[], str], remedy: str) -> CheckedPoint:
         try:
-            words = check()
+            text = check()
         except _HiddenError:
             return CheckedPoint(
                 title,
@@ -552,7 +552,7 @@ class _Doctor:
             )
         except InputError as error:
             return CheckedPoint(title, "wrong", error.cause, error.remedy)
-        return CheckedPoint(title, "wrong", words, remedy) if words else CheckedPoint(title, "ok")
+        return CheckedPoint(title, "wrong", text, remedy) if text else CheckedPoint(title, "ok")
 
 
 def _difference(app: App, given: dict[str, str]) -> str:

@@ -177,8 +177,8 @@ def _site(request: ApplyRequest) -> Iterator[ApplyCheck]:
     site = request.site
     if site is not None and site.host and request.url.host != site.host.partition(":")[0]:
         here = request.url.host or request.url.query.get("host") or "this machine"
-        words = f"the host is {here}, but {site.title} is configured with {site.host}"
-        yield ApplyCheck("site", "warning", words, "Check that it is the same database.")
+        text = f"the host is {here}, but {site.title} is configured with {site.host}"
+        yield ApplyCheck("site", "warning", text, "Check that it is the same database.")
 
 
 def _ends(
@@ -200,9 +200,9 @@ def _ends(
     order = ["base", *history]
     forward = request.direction == "upgrade"
     if (order.index(found) < order.index(end)) != forward:
-        words = f"{section.name} is at {found}, which comes {'after' if forward else 'before'} {end}"
+        text = f"{section.name} is at {found}, which comes {'after' if forward else 'before'} {end}"
         remedy = "To downgrade, add --downgrade." if forward else "To upgrade, remove --downgrade."
-        return ApplyCheck("revision", "refused", words, remedy), None
+        return ApplyCheck("revision", "refused", text, remedy), None
     return check, (found, end) if forward else (end, found)
 
 
@@ -241,10 +241,10 @@ def _replay(
             expected[change.schema] = found
             checks += check_drift(change, facts.sections[change.schema], found, facts.major)
     except ConsdbActionsError as error:
-        words = f"the history cannot be replayed on a scratch server: {error.cause.splitlines()[0]}"
+        text = f"the history cannot be replayed on a scratch server: {error.cause.splitlines()[0]}"
         return [
             *checks,
-            ApplyCheck("drift", "warning", words, "Only the text of its statements was checked."),
+            ApplyCheck("drift", "warning", text, "Only the text of its statements was checked."),
         ], {}
     accepted = [
         replace(check, accepted=check.state == "refused" and "drift" in request.accepted) for check in checks
@@ -349,8 +349,8 @@ def carry_out(
                 raise
             if not results[index].verified:
                 rest = [replace(r, state="untouched") if r.state == "planned" else r for r in results]
-                words = f"see the failed checks of section {section.name} below"
-                outcome = replace(outcome, result="not verified", problem=words, sections=tuple(rest))
+                text = f"see the failed checks of section {section.name} below"
+                outcome = replace(outcome, result="not verified", problem=text, sections=tuple(rest))
                 record(outcome)
                 return outcome
     outcome = replace(outcome, result="applied", sections=tuple(results))

@@ -536,7 +536,7 @@ def _declarations(
     )
 
     declared: list[Declaration] = [parse_declaration(text, "option") for text in renames]
-    declared += [parse_take(" ".join(words), "option") for words in takes]
+    declared += [parse_take(" ".join(take), "option") for take in takes]
     if body is not None:
         declared += parse_directives(read_text(body), place=str(body))
     if file is not None:

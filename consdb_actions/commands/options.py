@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, words) for name, (_, words) in self._listed.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in self._listed.items()])
 
 
 def examples(*lines: str) -> str:

@@ -248,15 +248,15 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     now = wanted.now or max(facts.now for facts in known)
     today = now.astimezone(UTC).date()
     found = releases_of_facts(known)
-    words = "" if found else "the facts name none"
+    text = "" if found else "the facts name none"
     web = f"{WEB}/{settings.deploy.consdb}"
-    releases = Releases(found[: wanted.count], max(len(found) - wanted.count, 0), web, words)
+    releases = Releases(found[: wanted.count], max(len(found) - wanted.count, 0), web, text)
     if wanted.phalanx is not None:
         environments = _environments(wanted.phalanx, settings, today, releases)
     else:
         drift = drift_of_facts(known, settings.deploy, today)
-        words = "" if drift else "the facts do not say; --phalanx reads it from a clone"
-        environments = Environments(drift, "the facts of the pull requests" if drift else "", trouble=words)
+        text = "" if drift else "the facts do not say; --phalanx reads it from a clone"
+        environments = Environments(drift, "the facts of the pull requests" if drift else "", trouble=text)
     repository = wanted.repository or known[0].repository
     return make_board(repository, now, known, unread, environments, releases)
 
@@ -366,9 +366,9 @@ def board_command(
     )
     runner = Runner.from_environ(os.environ)
     for item in board.unread:
-        words = f"{item.name} could not be looked at: {item.text}"
-        click.echo(f"Warning: {words}", err=True)
-        runner.annotation("warning", words)
+        text = f"{item.name} could not be looked at: {item.text}"
+        click.echo(f"Warning: {text}", err=True)
+        runner.annotation("warning", text)
     present(
         output_format,
         rendered,

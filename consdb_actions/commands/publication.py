@@ -193,8 +193,8 @@ class MigrationPublisher:
             if error.status not in (403, 404):
                 raise
             why = f"{error.cause}. {error.remedy}"
-        words = f"No comment could be written on {done.source.reference}: {why}"
-        return replace(done, text=(*done.text, words)) if why else done
+        text = f"No comment could be written on {done.source.reference}: {why}"
+        return replace(done, text=(*done.text, text)) if why else done
 
 
 class _Case:
@@ -218,12 +218,12 @@ class _Case:
         self._target = TargetRepository(publisher.migrations, publisher.target)
 
     def moved(self) -> Publication:
-        words = (
+        text = (
             f"This was generated for commit {self.so_far.commit[:12]}, and the branch is now at "
             f"{self._source.commit[:12]}. Nothing was published. The run for the newest commit replaces "
             f"this; where none comes, remove the label “{self._publisher.label}” and add it again."
         )
-        return replace(self.so_far, state="moved", text=(words,))
+        return replace(self.so_far, state="moved", text=(text,))
 
     def conflict(self) -> Publication:
         """Report that the change conflicts with its base branch."""
@@ -255,10 +255,10 @@ class _Case:
         accepted = check_result(handed.files, outcome, sections, revisions)
         folders = tuple(f"{section.folder}/versions/" for section in sections if section.name in accepted)
         if merged := self._target.merged_since(self.so_far.inputs.target, revisions, folders):
-            words = (
+            text = (
                 f"{merged} was merged while this was generated, so that its revision would not be the newest."
             )
-            return replace(self.so_far, state="moved", text=(words, _LATER))
+            return replace(self.so_far, state="moved", text=(text, _LATER))
         if self._base() == self._source.branch:
             self._leave_out(accepted, sections, revisions)
         if not accepted:
@@ -277,10 +277,10 @@ class _Case:
             added = {path for path in there if path.startswith(f"{section.folder}/versions/")}
             if section.name not in accepted or not added:
                 continue
-            words = f"The branch has the revision of {section.name}."
+            text = f"The branch has the revision of {section.name}."
             if others := sorted(added - accepted.pop(section.name).keys()):
-                words = f"The branch has another revision of {section.name}, {', '.join(others)}. {_REMOVE}"
-            self.so_far = replace(self.so_far, text=(*self.so_far.text, words))
+                text = f"The branch has another revision of {section.name}, {', '.join(others)}. {_REMOVE}"
+            self.so_far = replace(self.so_far, text=(*self.so_far.text, text))
 
     def _propose(
         self,
@@ -302,8 +302,8 @@ class _Case:
         body = render_pull(self._source, self._names.ticket, outcome, marker, kept)
         made = proposals.publish(replace(wanted, files=files, body=body))
         if made.number is None:
-            words = f"{self._target.repository} has these revisions already."
-            return replace(self.so_far, state="unchanged", text=(*self.so_far.text, words))
+            text = f"{self._target.repository} has these revisions already."
+            return replace(self.so_far, state="unchanged", text=(*self.so_far.text, text))
         shown = TargetPull(made.number, made.url, wanted.branch, author=self._own(), body=body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
         edited = {item.section for item in kept}

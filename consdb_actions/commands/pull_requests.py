@@ -226,9 +226,9 @@ def _failure(raised: ConsdbActionsError, number: int, *, alone: bool) -> ConsdbA
     # Nobody gave these numbers: that one is missing is not a wrong input.
     error = raised.__cause__ if isinstance(raised.__cause__, GitHubError) else raised
     runner = Runner.from_environ(os.environ)
-    words = f"Pull request {number} could not be processed: {error.cause}"
-    click.echo(runner.inert(words), err=True)
-    runner.annotation("error", words)
+    text = f"Pull request {number} could not be processed: {error.cause}"
+    click.echo(runner.inert(text), err=True)
+    runner.annotation("error", text)
     return error
 
 

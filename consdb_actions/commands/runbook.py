@@ -120,9 +120,9 @@ def chosen_changes(
     with scratch_server(roles=sorted({"usdf", "oods", owner}), prestarted=prestarted) as server:
         (_, errors), *found = run_in_pool(work, ["", *names], processors(), progress)
     warnings = [
-        f"The tree's env.py cannot run section {name} ({words.splitlines()[-1]}): "
+        f"The tree's env.py cannot run section {name} ({error.splitlines()[-1]}): "
         "every upgrade stops there. Fix it first."
-        for name, words in errors.items()
+        for name, error in errors.items()
     ]
     return [change for changes, _ in found for change in changes], warnings
 

@@ -100,8 +100,8 @@ def present(
         click.echo(runner.inert(markdown.removesuffix("\n")))
     elif output_format:
         show(runner.inert(text()), result)
-    for name, words in (outputs or {}).items():
-        runner.output(name, words)
+    for name, message in (outputs or {}).items():
+        runner.output(name, message)
     runner.summary(markdown)
 
 
@@ -177,12 +177,12 @@ def show_bug(error: Exception, issues_url: str, runner: Runner | None = None) ->
     from consdb_actions import __version__
 
     name = type(error).__name__
-    words = redact("".join(traceback.format_exception_only(error)).strip())
+    text = redact("".join(traceback.format_exception_only(error)).strip())
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     details = [
         f"consdb-actions {__version__}, Python {platform.python_version()}, {platform.system()}",
         *(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames),
-        words,
+        text,
     ]
     advice = (
         f"This is a bug of consdb-actions, not a mistake of yours. Please report it at\n{issues_url}\n"
@@ -191,7 +191,7 @@ def show_bug(error: Exception, issues_url: str, runner: Runner | None = None) ->
     body = "\n".join([advice, "", *(_hanging("  ", line) for line in details)])
     _print("Unexpected error: ", f"{name}\n{body}", runner)
     if runner is not None:
-        message = f"{words}\nPlease report it at {issues_url}"
+        message = f"{text}\nPlease report it at {issues_url}"
         runner.annotation("error", message, title="Unexpected error in consdb-actions")
         runner.summary(_block("Unexpected error", body))
 

@@ -155,9 +155,9 @@ def ticket_image(
             if read_tag(values[name].tag(schema)).kind is TagKind.TICKET:
                 found.setdefault(values[name].tag(schema), []).append(name)
         if len(found) > 1:
-            words = "; ".join(f"{', '.join(names)}: {tag}" for tag, names in found.items())
+            text = "; ".join(f"{', '.join(names)}: {tag}" for tag, names in found.items())
             raise CheckFailed(
-                f"these environments run different ticket images: {words}",
+                f"these environments run different ticket images: {text}",
                 remedy="Name those that belong together with --env.",
             )
         for tag, names in found.items():

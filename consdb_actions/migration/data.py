@@ -164,8 +164,8 @@ def compare_move(move: ColumnMove, before: Rows, after: Rows) -> Iterator[DataDi
     source, target = before.get(move.source), after.get(move.target)
     if source is None or target is None or move.target_column not in target.columns:
         missing = origin if source is None else ".".join(where)
-        words = f"it should have come from {move.source}, but {missing} is not there"
-        yield DataDifference(*where, 0, "", "", words)
+        text = f"it should have come from {move.source}, but {missing} is not there"
+        yield DataDifference(*where, 0, "", "", text)
         return
     was, now = normalisers(
         source.types[source.columns.index(move.source_column)],
@@ -207,15 +207,15 @@ def compare_move(move: ColumnMove, before: Rows, after: Rows) -> Iterator[DataDi
             astray += [v for v in values if v is not None and was(v) not in there]
     if wrong:
         old, new = map(shown, wrong[0])
-        words = f"{len(wrong)} rows differ from {origin}, for example {old} became {new}"
-        yield DataDifference(*where, len(wrong), old, new, words)
+        text = f"{len(wrong)} rows differ from {origin}, for example {old} became {new}"
+        yield DataDifference(*where, len(wrong), old, new, text)
     if astray and not wrong:
         old = shown(astray[0])
-        words = (
+        text = (
             f"{len(astray)} values of {move.source}.{move.source_column} are missing in the new column, "
             f"for example {old}"
         )
-        yield DataDifference(*where, len(astray), old, "", words)
+        yield DataDifference(*where, len(astray), old, "", text)
 
 
 def _bridge(
@@ -269,8 +269,8 @@ def compare_rows(
         if name in lost_tables:
             continue
         if new is None:
-            words = f"the table is missing with {len(old.rows)} rows"
-            out.append(DataDifference(name, None, len(old.rows), "", "", words))
+            text = f"the table is missing with {len(old.rows)} rows"
+            out.append(DataDifference(name, None, len(old.rows), "", "", text))
             continue
         ignored = {c for t, c in gone if t == name}
         free = {c for t, c in loose if t == name and c in old.columns and c in new.columns} - ignored
@@ -303,8 +303,8 @@ def _table(
         if column not in new.columns:
             place = old.columns.index(column)
             filled = [row[place] for row in old.rows if row[place] is not None]
-            words = f"the column is missing with {len(filled)} values"
-            yield DataDifference(name, column, len(filled), shown(filled[0] if filled else None), "", words)
+            text = f"the column is missing with {len(filled)} values"
+            yield DataDifference(name, column, len(filled), shown(filled[0] if filled else None), "", text)
     shared = [c for c in columns if c in new.columns]
     a_places, b_places = [old.columns.index(c) for c in shared], [new.columns.index(c) for c in shared]
     rules = [
@@ -332,8 +332,8 @@ def _kept(old: TableRows, new: TableRows, column: str, via: str | None) -> DataD
             gone.append(row[a])
     if not gone:
         return None
-    words = f"{len(gone)} values are missing, for example {shown(gone[0])}"
-    return DataDifference(old.table, column, len(gone), shown(gone[0]), "", words)
+    text = f"{len(gone)} values are missing, for example {shown(gone[0])}"
+    return DataDifference(old.table, column, len(gone), shown(gone[0]), "", text)
 
 
 def _unmatched(
@@ -377,8 +377,8 @@ def _explain(
         yield DataDifference(table, None, -missing, "", "", f"{-missing} rows are new")
     for place in sorted(counts):
         before, after = map(shown, examples[place])
-        words = f"{counts[place]} rows differ, for example {before} became {after}"
-        yield DataDifference(table, columns[place], counts[place], before, after, words)
+        text = f"{counts[place]} rows differ, for example {before} became {after}"
+        yield DataDifference(table, columns[place], counts[place], before, after, text)
 
 
 FilledColumn = tuple[str, str]
@@ -454,11 +454,11 @@ def _compare(before: Rows, after: Rows, item: ColumnFill) -> Iterator[DataDiffer
     wrong = [(found, expected) for found, expected in pairs if now(found) != was(expected)]
     if wrong:
         found, expected = wrong[0]
-        words = f"{len(wrong)} rows were filled with another value, for example {shown(found)}"
-        words += f" in place of {shown(expected)}"
+        text = f"{len(wrong)} rows were filled with another value, for example {shown(found)}"
+        text += f" in place of {shown(expected)}"
         if item.path:
-            words += f" from {item.path[-1].parent}.{item.source}"
-        yield DataDifference(item.table, item.column, len(wrong), shown(expected), shown(found), words)
+            text += f" from {item.path[-1].parent}.{item.source}"
+        yield DataDifference(item.table, item.column, len(wrong), shown(expected), shown(found), text)
 
 
 class _ExpectedValues:

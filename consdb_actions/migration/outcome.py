@@ -175,13 +175,13 @@ def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> OpenQu
         "head": "Use the state after the change",
         "current": "Keep the state in the database",
     }
-    words = f"{name} was changed by this change and by another one."
+    text = f"{name} was changed by this change and by another one."
     if conflict.stands_on and conflict.ours:
-        words = f"{name} cannot be created as the schema file describes it."
+        text = f"{name} cannot be created as the schema file describes it."
     elif conflict.stands_on:
-        words = f"{name} cannot be kept: this change drops what it uses."
+        text = f"{name} cannot be kept: this change drops what it uses."
     return OpenQuestion(
-        text=words,
+        text=text,
         proposals=states,
         answers=tuple(
             Reply(meanings[side], tuple(f"--take {side} {'.'.join(path)}" for path in paths))

@@ -259,9 +259,9 @@ class _ComingRequirements:
         if parent is None:
             if reference.target in {m.target for m in self._change.moves}:
                 return
-            words = f"the new foreign key {reference.name} refers to a table that is new and empty"
+            message = f"the new foreign key {reference.name} refers to a table that is new and empty"
             text = f"num_nulls({', '.join(map(quoted, mine))}) > 0"
-            found.conditions.append(Condition(words, text, {c: (c, VALUE) for c in mine}, coming=True))
+            found.conditions.append(Condition(message, text, {c: (c, VALUE) for c in mine}, coming=True))
             return
         theirs = parent.earlier(reference.target_columns)
         here, there = found.table.name, parent.table.name

@@ -285,8 +285,8 @@ def _actions_of_operation(op: Any) -> Iterator[ScriptAction]:
             yield ScriptAction("describe table", "", table, describe(op))
         case ops.DropConstraintOp():
             name = str(op.constraint_name)
-            words = describe(op) if op.constraint_type else f"drop constraint {name} of {table}"
-            yield ScriptAction("drop constraint", table, name, words)
+            text = describe(op) if op.constraint_type else f"drop constraint {name} of {table}"
+            yield ScriptAction("drop constraint", table, name, text)
         case ops.AddConstraintOp():
             yield ScriptAction("add constraint", table, str(getattr(op, "constraint_name", "")), describe(op))
         case ops.CreateIndexOp():
@@ -308,8 +308,8 @@ def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[ScriptAction]:
         alone = ops.AlterColumnOp(
             table, column, modify_type=op.modify_type, existing_type=op.existing_type or op.modify_type
         )
-        words = describe(alone)
-        span = words.partition(f"{table}.{column} ")[2]
+        text = describe(alone)
+        span = text.partition(f"{table}.{column} ")[2]
         if op.existing_type is None:
             span = f"to {span.rpartition(' to ')[2]}"
         yield ScriptAction(
@@ -415,8 +415,8 @@ def _alter_table(node: Node) -> Iterator[ScriptAction]:
             column = command.def_
             kinds = {c.contype.name for c in column.constraints or ()}
             null = " not null" if kinds & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} else ""
-            words = f"add column {table}.{column.colname} ({_type_text(column.typeName)}{null})"
-            yield ScriptAction("add column", table, column.colname, words)
+            text = f"add column {table}.{column.colname} ({_type_text(column.typeName)}{null})"
+            yield ScriptAction("add column", table, column.colname, text)
         elif what == "AT_AlterColumnType":
             item = f"{name} to {_type_text(command.def_.typeName)}"
             yield _of("change type", table, item, "change type of {}")
@@ -425,8 +425,8 @@ def _alter_table(node: Node) -> Iterator[ScriptAction]:
             yield _of(f"{verb} default", table, name, f"{verb} default of {{}}")
         elif what == "AT_AddConstraint":
             kind, name = _KEYS.get(command.def_.contype.name, "constraint"), command.def_.conname or ""
-            words = f"add {kind} {name} to {table}".replace("  ", " ")
-            yield ScriptAction("add constraint", table, name or kind, words)
+            text = f"add {kind} {name} to {table}".replace("  ", " ")
+            yield ScriptAction("add constraint", table, name or kind, text)
         elif what in _CONSTRAINT:
             verb = _CONSTRAINT[what]
             yield ScriptAction(f"{verb} constraint", table, name, f"{verb} constraint {name} of {table}")
@@ -491,8 +491,8 @@ def _grant(node: Node) -> Iterator[ScriptAction]:
         for role in node.grantees or ()
     )
     for thing in things:
-        words = f"{verb} {', '.join(named) or _ALL} on {thing} {preposition} {roles}"
-        yield ScriptAction(verb, thing, words, words)
+        text = f"{verb} {', '.join(named) or _ALL} on {thing} {preposition} {roles}"
+        yield ScriptAction(verb, thing, text, text)
 
 
 def _comment(node: Node) -> Iterator[ScriptAction]:
@@ -647,8 +647,8 @@ def _items(loop: ast.For, names: dict[str, Any]) -> list[Any]:
 
 
 def _own_code(statement: ast.stmt) -> ScriptAction:
-    words = f"run Python code of its own (line {statement.lineno})"
-    return ScriptAction("other", "", words, words)
+    text = f"run Python code of its own (line {statement.lineno})"
+    return ScriptAction("other", "", text, text)
 
 
 def _actions_of_call(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[ScriptAction, ...]:
@@ -660,8 +660,8 @@ def _actions_of_call(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[
         if name in CALLS:
             return actions_of_call(name, positional, named)
     what = "SQL that the script puts together" if name == "execute" else f"op.{name}"
-    words = f"run {what} (line {call.lineno})"
-    return (ScriptAction("other", "", words, words),)
+    text = f"run {what} (line {call.lineno})"
+    return (ScriptAction("other", "", text, text),)
 
 
 def _without_echoes(actions: tuple[ScriptAction, ...]) -> Iterator[ScriptAction]:

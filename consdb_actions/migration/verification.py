@@ -157,13 +157,13 @@ def check_drift(database: str, differences: Many[Difference]) -> VerificationChe
     """Report how a database differs from its history (``left``)."""
     if not differences:
         return VerificationCheck("database", True, f'the database "{database}" matches its replayed history')
-    words = (
+    text = (
         f'the database "{database}" differs from its replayed history in {_count(len(differences))}, which '
         "the statements below leave out"
     )
     shown = [_describe(d) for d in differences[:_MOST]]
     more = len(differences) - len(shown)
-    return VerificationCheck("database", None, words, (*shown, *([f"and {more} more"] if more else [])))
+    return VerificationCheck("database", None, text, (*shown, *([f"and {more} more"] if more else [])))
 
 
 def drifted_paths(

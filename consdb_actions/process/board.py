@@ -180,8 +180,8 @@ def make_board(
         number = facts.pull.number
         if facts.repository.casefold() != repository.casefold():
             name = f"{facts.repository}#{number}"
-            words = f"it is a pull request of {facts.repository}, and this is the board of {repository}"
-            missing.append(UnreadablePull(name, words, facts.pull.title, facts.pull.url))
+            text = f"it is a pull request of {facts.repository}, and this is the board of {repository}"
+            missing.append(UnreadablePull(name, text, facts.pull.title, facts.pull.url))
         elif number not in latest or facts.now > latest[number].now:
             latest[number] = facts
     changes: list[BoardEntry] = []

@@ -242,8 +242,8 @@ def _synced(facts: ProcessFacts) -> StepFinding:
     other = [f"{item.schema}.yaml" for item in facts.efd_files if item.here != item.consdb]
     if other:
         verb = "differs" if len(other) == 1 else "differ"
-        words = f"{listed(other)} {verb} from consdb; consdb-actions process efd-sync copies them"
-        return StepFinding(False, words, evidence=evidence, stale=len(other) < len(facts.efd_files))
+        text = f"{listed(other)} {verb} from consdb; consdb-actions process efd-sync copies them"
+        return StepFinding(False, text, evidence=evidence, stale=len(other) < len(facts.efd_files))
     return StepFinding(True, "equal to consdb", evidence=evidence)
 
 
@@ -251,8 +251,8 @@ def _approved(facts: ProcessFacts) -> StepFinding:
     approvals = facts.approvals
     if not approvals.approved:
         # The text of the status continues a sentence.
-        words = approvals.description[:1].lower() + approvals.description[1:]
-        return StepFinding(False, words, unknown=approvals.state == "error")
+        text = approvals.description[:1].lower() + approvals.description[1:]
+        return StepFinding(False, text, unknown=approvals.state == "error")
     return StepFinding(
         True,
         f"by {listed([role.by for role in approvals.roles])}" if approvals.roles else "",
@@ -268,24 +268,24 @@ def _generated(facts: ProcessFacts) -> StepFinding:
     live = live_migrations(facts)
     if not live:
         gone = ", after one that was closed without a merge" if facts.migrations else ""
-        words = (
+        text = (
             f"no pull request in consdb contains its migration{gone}; "
             f"the label `{facts.policy.migrate_label}` makes one"
         )
-        return StepFinding(False, words)
+        return StepFinding(False, text)
     newest = live[-1]
     evidence = (Evidence(migration_name(facts, newest), newest.url),)
     if newest.link is PullLink.EFD:
         return StepFinding(True, "together with the EFD configuration", newest.created_at, evidence=evidence)
     if not newest.source:
-        words = "found by its branch; its source commit is unknown"
-        return StepFinding(True, words, newest.created_at, evidence=evidence)
+        text = "found by its branch; its source commit is unknown"
+        return StepFinding(True, text, newest.created_at, evidence=evidence)
     if reason := _outdated(facts, newest.source):
-        words = (
+        text = (
             f"generated from {newest.source[:8]}, and {reason}; "
             "`/consdb regenerate` regenerates it and keeps edited files"
         )
-        return StepFinding(False, words, newest.created_at, evidence=evidence, stale=True)
+        return StepFinding(False, text, newest.created_at, evidence=evidence, stale=True)
     kept = "" if newest.source == facts.pull.head else ", which makes the same change"
     return StepFinding(True, f"from {newest.source[:8]}{kept}", newest.created_at, evidence=evidence)
 
@@ -339,8 +339,8 @@ def _tagged(facts: ProcessFacts) -> StepFinding:
     first = facts.releases[0]
     evidence = [Evidence(first.tag, first.url)]
     evidence += [Evidence("release notes", first.release_url)] if first.release_url else []
-    words = "" if first.annotated else "a lightweight tag; an annotated one is required"
-    return StepFinding(True, words, first.at, evidence=tuple(evidence))
+    text = "" if first.annotated else "a lightweight tag; an annotated one is required"
+    return StepFinding(True, text, first.at, evidence=tuple(evidence))
 
 
 def _merged(facts: ProcessFacts) -> StepFinding:

@@ -250,10 +250,10 @@ def _attested(
             tables = _new_tables(facts) if step.id == "publication" else []
             return StepFinding(False, f"new: {', '.join(tables)}" if tables else "")
         note = undone.command.note
-        words = f"undone by {undone.actor.login} on {undone.comment.created_at:%Y-%m-%d}"
+        text = f"undone by {undone.actor.login} on {undone.comment.created_at:%Y-%m-%d}"
         return StepFinding(
             False,
-            f"{words}: {note}" if note else words,
+            f"{text}: {note}" if note else text,
             evidence=(Evidence("comment", undone.comment.url),),
         )
     evidence = (Evidence("comment", attestation.url),)

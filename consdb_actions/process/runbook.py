@@ -366,8 +366,8 @@ def _writers(plan: RunbookPlan, what: str) -> Iterator[RunbookStep]:
     blocks = []
     for writer in writers:
         site = plan.publisher if writer.part == "publisher" else plan.replica
-        words = f"Ask for {writer.name} to be {'stopped' if stops else 'restarted'}."
-        text = (writer.stop if stops else writer.start) or words
+        message = f"Ask for {writer.name} to be {'stopped' if stops else 'restarted'}."
+        text = (writer.stop if stops else writer.start) or message
         blocks.append(Block("stop" if stops else "start", site.id, text))
     names = listed([writer.name for writer in writers])
     why = ""
@@ -624,15 +624,15 @@ def _sessions(plan: RunbookPlan, back: RunbookPlan) -> Iterator[tuple[str, str]]
 
 def _warnings(plan: RunbookPlan) -> Iterator[str]:
     needs: Needs = plan.needs
-    for words in needs.different:
+    for text in needs.different:
         yield (
-            f"New column {words} gets different values at {plan.replica.title} and {plan.publisher.title} in "
+            f"New column {text} gets different values at {plan.replica.title} and {plan.publisher.title} in "
             "all existing rows. Give it a fixed value, or fill it from other columns."
         )
     for change in plan.at_replica:
-        for words in change.forward.unknown:
+        for text in change.forward.unknown:
             yield (
-                f"Some operations of {change.section} are not understood ({words}): "
+                f"Some operations of {change.section} are not understood ({text}): "
                 "this runbook may lack a step."
             )
         for revision in change.revisions:
@@ -673,13 +673,13 @@ def texts(plan: RunbookPlan, ticket: str, release: str, when: str) -> Iterator[T
 
 def _announcement(plan: RunbookPlan, ticket: str, release: str, when: str) -> Text:
     site = plan.first
-    changes = [words for change in plan.at_replica for words in change.text()]
+    changes = [text for change in plan.at_replica for text in change.text()]
     shown = changes[:_WORDS] + ([f"and {len(changes) - _WORDS} more"] if len(changes) > _WORDS else [])
     lines = [
         f"{ticket}: the schema of ConsDB changes at {plan.places}"
         + (f" (release {release})" if release else "")
         + f", {when or 'on DATE at TIME UTC'}.",
-        *(f"* {words}" for words in shown),
+        *(f"* {text}" for text in shown),
     ]
     writers = writers_of(plan)
     if writers:

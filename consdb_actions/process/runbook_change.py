@@ -177,7 +177,7 @@ class SectionChange(Public):
             ("is dropped", effects.dropped_views),
         ):
             yield from (f"view {name} {verb}" for name in views)
-        yield from (f"not understood: {words}" for words in effects.unknown)
+        yield from (f"not understood: {text}" for text in effects.unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,7 @@ def needs_of(effects: Iterable[Effects], published: Callable[[str], bool]) -> Ne
             for c in e.changes("added")
             if c.volatile and published(c.table.schema)
         ),
-        unknown=tuple(dict.fromkeys(words for e in parts for words in e.unknown)),
+        unknown=tuple(dict.fromkeys(text for e in parts for text in e.unknown)),
     )
 
 

@@ -157,8 +157,8 @@ class RunbookPlan:
         """Say how to stop while the publisher is not changed."""
         if self.direction == "upgrade":
             return "To stop here: follow “Abort before anything is changed”."
-        words = "“Enable the subscription…” and the steps after it" if self.needs.pause else "the last steps"
-        return f"To stop here: continue with {words}."
+        text = "“Enable the subscription…” and the steps after it" if self.needs.pause else "the last steps"
+        return f"To stop here: continue with {text}."
 
     @property
     def at_replica(self) -> tuple[SectionChange, ...]:

@@ -336,9 +336,11 @@ def ranges_of(placed: Sequence[PlacedBlock]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for one in placed:
         if one.part == "migrate" and one.block.kind == "upgrade":
-            words = shlex.split(one.block.text.replace("\\\n", " "))
+            arguments = shlex.split(one.block.text.replace("\\\n", " "))
             found.update(
-                dict.fromkeys(words[n + 1] for n, word in enumerate(words[:-1]) if word == "--section")
+                dict.fromkeys(
+                    arguments[n + 1] for n, word in enumerate(arguments[:-1]) if word == "--section"
+                )
             )
     if not found:
         raise InputError(

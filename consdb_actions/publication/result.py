@@ -467,11 +467,11 @@ def _check_statements(text: str, schema: str, line: int, kinds: frozenset[str]) 
     if not statements:
         raise BadFileError(line, "this SQL is empty")
     for statement in statements:
-        if why := _objection(statement, schema, kinds):
+        if why := _refusal(statement, schema, kinds):
             raise BadFileError(line, why)
 
 
-def _objection(statement: ParsedStatement, schema: str, kinds: frozenset[str]) -> str:
+def _refusal(statement: ParsedStatement, schema: str, kinds: frozenset[str]) -> str:
     """Say why a statement cannot be one of a generated revision; empty where it can."""
     kind = statement.kind
     if kind not in kinds:

@@ -292,8 +292,8 @@ def decide(facts: ReleaseFacts, policy: ReleasePolicy, wanted: str | None = None
     )
     refusals = list(_refusals(facts, policy))
     if expected is not None and expected != following.version:
-        words = f"{wanted} is not the next version, {following.version} is: {following.reason}"
-        refusals.append(ReleaseRefusal(words, "Omit --tag, or give the next version."))
+        text = f"{wanted} is not the next version, {following.version} is: {following.reason}"
+        refusals.append(ReleaseRefusal(text, "Omit --tag, or give the next version."))
     previous = last_release(facts.tags, following.version)
     remarks = []
     if facts.parted and previous is not None:
@@ -333,8 +333,8 @@ def _existing(facts: ReleaseFacts, tag: GitTag, expected: CalendarVersion | None
         )
     refusals = []
     if expected is not None and version != expected:
-        words = f"the commit is tagged already, as {tag.name}"
-        refusals.append(ReleaseRefusal(words, "Omit --tag, or name a newer commit with --commit."))
+        text = f"the commit is tagged already, as {tag.name}"
+        refusals.append(ReleaseRefusal(text, "Omit --tag, or name a newer commit with --commit."))
     return TagPlan(
         str(expected) if refusals else tag.name,
         facts.commit,

@@ -93,11 +93,11 @@ def changes_table(plan: DeployPlan) -> str:
 
 
 def _components(changes: list[ValueChange]) -> list[str]:
-    words: dict[str, None] = {}
+    named: dict[str, None] = {}
     for change in changes:
         kind, _, instrument = change.component.partition(".")
         if change.what == PULL_POLICY:
-            words[f"{change.component}, pull policy"] = None
+            named[f"{change.component}, pull policy"] = None
         elif instrument:
             same = [c for c in changes if c.component.startswith(f"{kind}.")]
             names = [
@@ -105,10 +105,10 @@ def _components(changes: list[ValueChange]) -> list[str]:
                 for enabled in (True, False)
             ]
             off = f"disabled: {names[1]}" if names[1] else ""
-            words[f"{kind} ({'; '.join(filter(None, (names[0], off)))})"] = None
+            named[f"{kind} ({'; '.join(filter(None, (names[0], off)))})"] = None
         else:
-            words["datalink URL" if change.what == "datalink" else change.component] = None
-    return list(words)
+            named["datalink URL" if change.what == "datalink" else change.component] = None
+    return list(named)
 
 
 def _value(value: str, *, policy: bool) -> str:
@@ -144,12 +144,12 @@ def _holds(plan: DeployPlan, holds: TagContents) -> list[str]:
         files = [code(path.rpartition("/")[2].removesuffix(".yaml")) for path in holds.schemas]
         changed = f"changes of {', '.join(files)}" if files else "no schema of ConsDB changed"
         return [head, f"Since {escape(holds.since)}: {changed} ({link})."]
-    words = extent(holds.notes)
-    blocks = [head, f"{words[0].upper()}{words[1:]} ({link})."]
+    text = extent(holds.notes)
+    blocks = [head, f"{text[0].upper()}{text[1:]} ({link})."]
     operations = sum(len(m.operations) or 1 for _, ms in holds.notes.sections for m in ms)
     rows = [
         f"**{escape(section)}**: {escape(migration.title or migration.revision)} ({code(migration.revision)})"
-        + "".join(f"\n  - {prose(words)}" for words in migration.operations)
+        + "".join(f"\n  - {prose(text)}" for text in migration.operations)
         for section, migrations in holds.notes.sections
         for migration in migrations
     ]
@@ -174,11 +174,11 @@ def _left(plan: DeployPlan) -> list[str]:
         for item in plan.left:
             if item.later is later and (plan.request.tag.is_fixed or not later):
                 places.setdefault(item.environment, []).append(item)
-        by_words: dict[str, list[str]] = {}
+        by_text: dict[str, list[str]] = {}
         for name, items in places.items():
-            by_words.setdefault(_running(items), []).append(escape(name))
+            by_text.setdefault(_running(items), []).append(escape(name))
         start = "Still to come: " if later else ""
-        lines += [f"{start}{_and(names)}, at {words}" for words, names in by_words.items()]
+        lines += [f"{start}{_and(names)}, at {text}" for text, names in by_text.items()]
     return lines
 
 
@@ -345,8 +345,8 @@ def render_drift_text(drift: TagDrift, paint: Paint = unpainted) -> str:
     lines.append("")
     for found in drift.findings:
         kind = found.severity.word if found.severity > Severity.INFO else "dim"
-        words = printable(f"{_element(found)}: {found.text}")
-        lines.append(f"{paint(f'{found.severity.word:<7}', kind)}  {words}")
+        text = printable(f"{_element(found)}: {found.text}")
+        lines.append(f"{paint(f'{found.severity.word:<7}', kind)}  {text}")
     lines.append(_summary(drift))
     return "\n".join(lines)
 

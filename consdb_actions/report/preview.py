@@ -137,7 +137,7 @@ def grouped(findings: Sequence[SchemaFinding]) -> list[Group]:
 
 def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
     """Render a preview as a comment of limited length; parts at the end that do not fit are left out."""
-    objections = tally(preview.errors, preview.warnings, preview.questions)
+    findings = tally(preview.errors, preview.warnings, preview.questions)
     between = f"{code(preview.before)} → {code(preview.after)}"
     if not preview.schemas:
         return f"### Schema preview\n\nNo schema differs. {between}"
@@ -154,8 +154,8 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
         for schema in preview.schemas
     ]
     blocks = [
-        (0, f"{heading}\n\n{objections or 'No findings'}. {between}"),
-        (0, table(["schema", "change", "version", "objections"], rows)),
+        (0, f"{heading}\n\n{findings or 'No findings'}. {between}"),
+        (0, table(["schema", "change", "version", "findings"], rows)),
     ]
     for schema in preview.schemas:
         blocks += _markdown_schema(schema, alone=count == 1)
@@ -212,8 +212,8 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
             lines = [_markdown_statement(statement) for statement in statements]
             title = f"**{escape(name)}**\n\n" if name else ""
             parts.append(title + bullets(cut(lines, MAX_STATEMENTS, "… and {} more changes of this table")))
-        words = f"What changes ({len(schema.statements)})"
-        yield 3, details(words, "\n\n".join(parts), is_open=len(schema.statements) <= _OPEN)
+        text = f"What changes ({len(schema.statements)})"
+        yield 3, details(text, "\n\n".join(parts), is_open=len(schema.statements) <= _OPEN)
     picture = picture_of(schema)
     if picture:
         yield 4, details("Diagram of the affected tables", fence(picture, "mermaid"))
@@ -294,10 +294,10 @@ def _lines(preview: Preview) -> Iterator[_Line]:
     if preview.unchanged:
         yield "", ""
         yield f"Unchanged: {', '.join(preview.unchanged)}", "dim"
-    objections = tally(preview.errors, preview.warnings, preview.questions)
+    findings = tally(preview.errors, preview.warnings, preview.questions)
     yield "", ""
-    kind = "error" if preview.errors else "warning" if objections else "ok"
-    yield objections or "No findings", kind
+    kind = "error" if preview.errors else "warning" if findings else "ok"
+    yield findings or "No findings", kind
 
 
 def _schema(schema: SchemaPreview) -> Iterator[_Line]:

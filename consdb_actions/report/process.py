@@ -73,7 +73,7 @@ UNFOLDED = 12  # Maximum number of unfolded lines for reviewers
 
 CHANGES = 60  # How many changes of a schema it lists
 
-OBJECTIONS = {"error": "❌", "warning": "⚠️"}
+FINDING_SIGNS = {"error": "❌", "warning": "⚠️"}
 
 APPROVED = "approved"  # Outcome of a role whose checklist is finished
 
@@ -195,12 +195,12 @@ def _alerts(progress: Progress) -> list[str]:
 
 
 def _meaning(change: SchemaChange) -> str:
-    objections = bullets([f"{OBJECTIONS[severity]} {prose(text)}" for severity, text in change.findings])
+    findings = bullets([f"{FINDING_SIGNS[severity]} {prose(text)}" for severity, text in change.findings])
     lines = cut(map(prose, change.meaning), CHANGES)
     count = len(change.meaning)
     title = f"What changes in {escape(change.schema)} ({count})"
     folded = details(title, bullets(lines), is_open=count <= UNFOLDED)
-    return f"{objections}\n\n{folded}" if change.findings else folded
+    return f"{findings}\n\n{folded}" if change.findings else folded
 
 
 def _review(facts: ProcessFacts) -> list[str]:

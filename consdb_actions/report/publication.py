@@ -150,7 +150,7 @@ def _sections(outcome: RunOutcome) -> str:
 def _kept(kept: tuple[EditedFile, ...]) -> list[str]:
     if not kept:
         return []
-    words = (
+    text = (
         "**Edited manually and unchanged:** "
         + ", ".join(code(item.path) for item in kept)
         + ". Check that the edit is still correct; to have the file regenerated, revert the commit."
@@ -163,7 +163,7 @@ def _kept(kept: tuple[EditedFile, ...]) -> list[str]:
         for item in kept
         if item.difference
     ]
-    return [words, *shown[:4]]
+    return [text, *shown[:4]]
 
 
 def _cut(text: str) -> str:

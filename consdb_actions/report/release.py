@@ -77,7 +77,7 @@ def release_markdown(outcome: ReleaseOutcome) -> str:
     if not outcome.dry_run:
         blocks.append(f"[The release's page]({outcome.url})")
     if outcome.warnings:
-        blocks.append(bullets(f"⚠️ {escape(words)}" for words in outcome.warnings))
+        blocks.append(bullets(f"⚠️ {escape(text)}" for text in outcome.warnings))
     if outcome.images is not None:
         rows = [
             f"{'✅' if digest else '❌'} {code(f'{image}:{outcome.plan.tag}')}"
@@ -181,11 +181,11 @@ def _operations(migration: ReleasedMigration) -> Iterator[str]:
     if len(folded) <= _OPEN:
         shown, folded = shown + folded, []
     if shown:
-        yield bullets(prose(words) for words in shown)
+        yield bullets(prose(text) for text in shown)
     if folded:
         yield details(
             f"{len(folded)} changes of keys, defaults, grants or descriptions",
-            bullets(prose(words) for words in folded),
+            bullets(prose(text) for text in folded),
         )
 
 

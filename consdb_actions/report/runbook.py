@@ -148,16 +148,16 @@ def _is_short(block: Block) -> bool:
 
 
 def _lead(block: Block) -> str:
-    words = {
+    text = {
         "check": f"must return {code(block.answer)}",
         "wait": f"repeat until it returns {code(block.answer)} (at most {_time(block.seconds)})",
         "compare": "must return the same at both sites (repeat while rows are being written)",
     }.get(block.kind, "")
     if block.kind in ("check", "wait", "look", "sql"):
         place = f"At {code(block.site)}, as {_ACCOUNTS[block.account]}"
-        words = f"{place}; {words}" if words else place
-    words = ". ".join(part for part in (words, prose(block.note).rstrip(".:") if block.note else "") if part)
-    return f"{words}:" if words else ""
+        text = f"{place}; {text}" if text else place
+    text = ". ".join(part for part in (text, prose(block.note).rstrip(".:") if block.note else "") if part)
+    return f"{text}:" if text else ""
 
 
 _ACCOUNTS = {"owner": "owner", "administrator": "administrator", "replication": "replication role"}
@@ -180,8 +180,8 @@ def render_runbook_text(runbook: Runbook) -> str:
     """Write an overview for a terminal: what changes, what it needs, and the steps."""
     sections = ", ".join(change.range for change in runbook.changes)
     lines = [f"Runbook {runbook.ticket}: {sections}", ""]
-    lines += [f"Warning: {words}" for words in runbook.warnings]
-    lines += [f"  {words}" for change in runbook.changes for words in _change_lines(change)]
+    lines += [f"Warning: {text}" for text in runbook.warnings]
+    lines += [f"  {text}" for change in runbook.changes for text in _change_lines(change)]
     for number, part in enumerate(runbook.parts, start=1):
         lines += ["", f"{number}. {part.title}"]
         for index, step in enumerate(part.steps, start=1):
@@ -221,7 +221,7 @@ def _scope(rehearsal: Rehearsal) -> str:
 
 def render_rehearsal_text(rehearsal: Rehearsal, paint: Paint = unpainted) -> str:
     """Render the result for a terminal: a line per step, and the findings."""
-    lines = [printable(words) for words in rehearsal.servers]
+    lines = [printable(text) for text in rehearsal.servers]
     for act in rehearsal.acts:
         lines += ["", act.title]
         lines += [paint(printable(f"  {line}"), kind) for line, kind in _steps(act)]
@@ -231,8 +231,8 @@ def render_rehearsal_text(rehearsal: Rehearsal, paint: Paint = unpainted) -> str
             lines += [printable(f"          {detail}") for detail in finding.details]
         if act.errors and not act.passed:
             lines.append("  The replica's log:")
-            lines += [printable(f"          {words}") for words in act.errors]
-    lines += ["", *(printable(words) for words in _refused(rehearsal))]
+            lines += [printable(f"          {text}") for text in act.errors]
+    lines += ["", *(printable(text) for text in _refused(rehearsal))]
     lines.append(paint(printable(f"{_rehearsal_verdict(rehearsal)}."), "ok" if rehearsal.passed else "error"))
     lines.append(printable(_scope(rehearsal)))
     return "\n".join(lines)
@@ -269,8 +269,8 @@ _ASKING = ("check", "wait", "compare")
 
 
 def _refused(rehearsal: Rehearsal) -> Iterator[str]:
-    for words, count in rehearsal.refused.items():
-        yield f"Refused by the database, {count} times: {words}"
+    for text, count in rehearsal.refused.items():
+        yield f"Refused by the database, {count} times: {text}"
 
 
 def render_rehearsal_markdown(rehearsal: Rehearsal) -> str:
@@ -295,14 +295,14 @@ def render_rehearsal_markdown(rehearsal: Rehearsal) -> str:
             for block in act.blocks
         ]
         parts.append(details(f"{len(rows)} blocks", table(("Step", "Block", "", "Seconds"), rows)))
-    parts.append(bullets(escape(words) for words in (*rehearsal.servers, *_refused(rehearsal))))
+    parts.append(bullets(escape(text) for text in (*rehearsal.servers, *_refused(rehearsal))))
     return "\n\n".join(parts) + "\n"
 
 
 def _finding(finding: RehearsalFinding) -> str:
     sign = "⚠️" if finding.warning else "✅" if finding.holds else "❌"
-    words = f"{sign} {escape(finding.text)}"
-    return words + "".join(f"<br>{escape(detail[:_DETAIL_LENGTH])}" for detail in finding.details)
+    text = f"{sign} {escape(finding.text)}"
+    return text + "".join(f"<br>{escape(detail[:_DETAIL_LENGTH])}" for detail in finding.details)
 
 
 _KIND = {"ok": "ok", "warning": "warning", "refused": "error"}
@@ -337,8 +337,8 @@ def _section(change: SectionChange, direction: Direction) -> Iterator[str]:
     for revision in change.revisions:
         back = "downgrade " if direction == "downgrade" else ""
         yield printable(f"  {back}{revision.id} {revision.text}".rstrip())
-    for words in change.text():
-        yield printable(f"    {words}")
+    for text in change.text():
+        yield printable(f"    {text}")
     for loss in change.forward.losses:
         yield printable(f"    data loss: {loss}")
 
@@ -402,15 +402,15 @@ _VERDICTS = {
 
 
 def _verdict(outcome: ApplyOutcome) -> str:
-    words = _VERDICTS[outcome.result]
+    text = _VERDICTS[outcome.result]
     if outcome.result in ("failed", "interrupted"):
         done = [section.change.section for section in outcome.done]
-        words += {
+        text += {
             "nothing": "; nothing was changed",
             "unknown": "; it is unknown whether the database was changed",
         }.get(outcome.changed, "; the database was changed in part")
-        words += f"; done before that: {', '.join(done)}" if done else ""
-    return f"{words}: {outcome.problem}" if outcome.problem else f"{words}."
+        text += f"; done before that: {', '.join(done)}" if done else ""
+    return f"{text}: {outcome.problem}" if outcome.problem else f"{text}."
 
 
 def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:

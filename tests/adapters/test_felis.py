@@ -76,7 +76,7 @@ def test_what_felis_objects_to_has_a_line(text: str, line: int, words: str) -> N
     assert problem.remedy
 
 
-def test_all_of_felis_objections_come_at_once() -> None:
+def test_all_findings_of_felis_are_reported_at_once() -> None:
     text = column(datatype="int", **{"ivoa:unit": "furlongz"})
     text += "  - {name: c, datatype: int, ivoa:ucd: nope}\n"
     with pytest.raises(FileError) as caught:

@@ -255,7 +255,7 @@ def test_severities_of_lint_are_none_of_previews_business(repository: Repository
     assert run("main") == 0
 
 
-def test_information_is_no_objection(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_information_fails_nothing(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     rules = ("ucd-missing", "unit-missing", "description-end", "description-repeats")
     repository.put(CONFIG_PATH, "lint: {severity: {" + ", ".join(f"{rule}: info" for rule in rules) + "}}")
     repository.put(PATH, RAISED)

@@ -137,7 +137,7 @@ def test_keys_views_renames_and_what_goes_are_left_out() -> None:
     assert related_columns(compare(SCHEMA, moved), SCHEMA, {}) == ()
 
 
-def test_a_new_table_is_looked_at_and_the_finding_is_no_objection() -> None:
+def test_a_new_table_is_checked_and_the_finding_is_information() -> None:
     table = Table(
         "dome", "#dome", primary_key=("exposure_id",), columns=(column("exposure_id"), column("temp_air"))
     )

@@ -46,7 +46,7 @@ COMMENT = """\
 
 4 warnings. `main` → `topic`
 
-| schema | change | version | objections |
+| schema | change | version | findings |
 | --- | --- | --- | --- |
 | `cdb_demo` | 1 new column, 1 column removed, 1 column renamed, 1 column changed, 1 index | 1.2.3 → 2.0.0 | 4 warnings |
 

@@ -123,8 +123,8 @@ def _up_and_down(
         with engine.begin() as connection:
             run(connection, candidate, "upgrade")
     except SQLAlchemyError as error:
-        words = "the upgrade runs on the copy of the database"
-        yield VerificationCheck("database upgrade", False, words, (database_words(error),))
+        text = "the upgrade runs on the copy of the database"
+        yield VerificationCheck("database upgrade", False, text, (database_words(error),))
         return
     with engine.connect() as connection:
         now = read_snapshot(connection, schema)
@@ -135,8 +135,8 @@ def _up_and_down(
         with engine.begin() as connection:
             run(connection, candidate, "downgrade")
     except SQLAlchemyError as error:
-        words = "the downgrade runs on the copy of the database"
-        yield VerificationCheck("database downgrade", False, words, (database_words(error),))
+        text = "the downgrade runs on the copy of the database"
+        yield VerificationCheck("database downgrade", False, text, (database_words(error),))
         return
     with engine.connect() as connection:
         restored = read_snapshot(connection, schema)

@@ -42,7 +42,7 @@ class TreeCopy:
         The check is neutral, with the reason, where ``env.py`` fails before the revision runs, or where
         dropped columns exhaust Postgres's limit of 1,600 in a table.
         """
-        words = _CHECK_TEXT.format(section=section.name)
+        message = _CHECK_TEXT.format(section=section.name)
         folder = self.directory / "schemas" / section.name / "yml"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
@@ -53,15 +53,15 @@ class TreeCopy:
             if problem is not None:
                 kind, text = problem
                 if kind == "environment":
-                    words = f"the tree's own env.py fails before any revision: {text}"
-                    return VerificationCheck("operator", None, words)
+                    message = f"the tree's own env.py fails before any revision: {text}"
+                    return VerificationCheck("operator", None, message)
                 if kind == "room":
-                    words = f"{words}: not tried, as so many columns fit into a table only once: {text}"
-                    return VerificationCheck("operator", None, words)
+                    message = f"{message}: not tried, as so many columns fit into a table only once: {text}"
+                    return VerificationCheck("operator", None, message)
                 return VerificationCheck(
-                    "operator", False, words, (f"alembic {' '.join(arguments)}: {text}",)
+                    "operator", False, message, (f"alembic {' '.join(arguments)}: {text}",)
                 )
-        return VerificationCheck("operator", True, words)
+        return VerificationCheck("operator", True, message)
 
     def _write_revision(self, section: Section, name: str, source: str) -> None:
         versions = self.directory / section.versions.relative_to(self.tree.root)
@@ -104,10 +104,10 @@ def _command(
                 return None
             return "revision", _last_line(output.getvalue()) or f"exit {error.code}"
         except Exception as error:
-            words = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            text = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             if isinstance(getattr(error, "orig", None), psycopg.errors.TooManyColumns):
-                return "room", words
-            return "revision" if _in_revision(error) else "environment", words
+                return "room", text
+            return "revision" if _in_revision(error) else "environment", text
     return None
 
 

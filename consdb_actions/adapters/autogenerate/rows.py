@@ -68,8 +68,8 @@ def made_up(connection: sa.Connection, candidate: RevisionCandidate, *, nulls: b
         for table in emptied
     ]
     tables = f"{len(rows)} table{'s' if len(rows) != 1 else ''}"
-    words = f"{sum(seeded.seeded.values())} rows in {tables}"
-    return _start(candidate, rows, filled, loose, words, remarks)
+    text = f"{sum(seeded.seeded.values())} rows in {tables}"
+    return _start(candidate, rows, filled, loose, text, remarks)
 
 
 def _start(
@@ -301,7 +301,7 @@ def _types_of_kept_columns(candidate: RevisionCandidate) -> dict[tuple[str, str]
 
 def _altered_columns(candidate: RevisionCandidate, before: Rows, back: Rows) -> Iterator[str]:
     for (table, name), (old, new) in _types_of_kept_columns(candidate).items():
-        if table not in before or table not in back or not (words := alteration(old, new)):
+        if table not in before or table not in back or not (text := alteration(old, new)):
             continue
         values = []
         for rows in (before[table], back[table]):
@@ -310,7 +310,7 @@ def _altered_columns(candidate: RevisionCandidate, before: Rows, back: Rows) -> 
         if lost := values[0] - values[1]:
             example = shown(min(lost, key=str))
             yield (
-                f"{table}.{name}: {lost.total()} values are restored incorrectly, such as {example}: {words}"
+                f"{table}.{name}: {lost.total()} values are restored incorrectly, such as {example}: {text}"
             )
 
 

@@ -231,8 +231,8 @@ def _stale(
     if not found:
         return None
     details = tuple(f"{item.path}: {item.message.replace('`', '')}" for item in found)
-    words = f"The schema file was not regenerated from its configuration. {found[0].remedy}"
-    check = VerificationCheck("configuration", False, words, details)
+    text = f"The schema file was not regenerated from its configuration. {found[0].remedy}"
+    check = VerificationCheck("configuration", False, text, details)
     version = read.schema.version or ""
     return SectionOutcome(section.name, section.schema, "failed", version=version, checks=(check,))
 

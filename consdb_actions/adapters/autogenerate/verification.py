@@ -126,8 +126,8 @@ def _refuses_nulls(engine: sa.Engine, candidate: RevisionCandidate) -> tuple[Ver
             if not isinstance(getattr(error, "orig", None), psycopg.errors.NotNullViolation):
                 return ()
             names = ", ".join(".".join(where) for where in columns)
-            words = f"the upgrade fails where a row holds NULL; these become NOT NULL: {names}"
-            return (VerificationCheck("nulls", None, words, (database_words(error),)),)
+            text = f"the upgrade fails where a row holds NULL; these become NOT NULL: {names}"
+            return (VerificationCheck("nulls", None, text, (database_words(error),)),)
         finally:
             transaction.rollback()
     return ()

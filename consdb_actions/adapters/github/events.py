@@ -136,12 +136,12 @@ def asked_of_event(payload: object, name: str, *, place: str = "event") -> Reque
     pull = payload.get("pull_request")
     if name in _PULLS and isinstance(pull, Mapping):
         label = payload.get("label")
-        words = label.get("name") if isinstance(label, Mapping) else ""
+        text = label.get("name") if isinstance(label, Mapping) else ""
         action = payload.get("action")
         return RequestedMigration(
             number=_positive_number(pull.get("number"), place),
             action=action if isinstance(action, str) and action else "changed",
-            label=words if isinstance(words, str) else "",
+            label=text if isinstance(text, str) else "",
         )
     raise InputError(f"the event {name!r} asks for no migration", place=place, remedy=_REMEDY)
 

@@ -482,9 +482,9 @@ class PullPublisher:
         """
         missing = ("failure", "No pull request is known for this group", "")
         order = ("error", "failure", "pending", "success")
-        state, words, url = min(verdicts or [missing], key=lambda verdict: order.index(verdict[0]))
+        state, text, url = min(verdicts or [missing], key=lambda verdict: order.index(verdict[0]))
         state = "failure" if state == "pending" else state
-        self.set_status(StatusPlan(sha, state, words, url, context))
+        self.set_status(StatusPlan(sha, state, text, url, context))
 
     def _unless_locked(self, number: int, act: Callable[[], object]) -> None:
         """Comment or react; that the conversation is locked is a warning."""

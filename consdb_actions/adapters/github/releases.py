@@ -315,8 +315,8 @@ def read_releases(
                 at, of_commit = _moment(github, repository, tag, page)
             contents = reader.contents(last_release(tags, versions[tag]), tag.commit, policy)
         except GitHubError as error:
-            words = " ".join(error.cause.split())[:300]
-            found.append(ConsdbRelease(tag.name, url, at, of_commit, tag.annotated, trouble=words))
+            text = " ".join(error.cause.split())[:300]
+            found.append(ConsdbRelease(tag.name, url, at, of_commit, tag.annotated, trouble=text))
         else:
             notes = arrange(contents, tickets)
             found.append(ConsdbRelease(tag.name, url, at, of_commit, tag.annotated, notes))
@@ -533,9 +533,9 @@ class DeployReader:
         merged = [item for item in items if item.get("merged_at") and item.get("merge_commit_sha")]
         still_open = [item["number"] for item in items if item["state"] == "open"]
         if still_open or not merged:
-            words = f"pull request {still_open[0]} is open" if still_open else "it has no merged pull request"
+            text = f"pull request {still_open[0]} is open" if still_open else "it has no merged pull request"
             raise CheckFailed(
-                f"the branch {branch} of {repository} is not merged: {words}",
+                f"the branch {branch} of {repository} is not merged: {text}",
                 remedy="Merge it first; until then the ticket image stays.",
             )
         last = max(merged, key=lambda item: str(item["merged_at"]))

@@ -249,5 +249,5 @@ def _statistics(
         if made.comment is not None and name not in known:
             texts.append(f"COMMENT ON STATISTICS {place} IS {literal(made.comment)}")
         for text in texts:
-            words = f"{'create' if text.startswith('CREATE') else 'describe'} statistics {name}"
-            yield SqlStatement(text, phase=Phase.COMMENT, text=words, table=after.name)
+            message = f"{'create' if text.startswith('CREATE') else 'describe'} statistics {name}"
+            yield SqlStatement(text, phase=Phase.COMMENT, text=message, table=after.name)

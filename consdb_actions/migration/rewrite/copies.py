@@ -140,10 +140,10 @@ def _key_question(target: str, joint: list[list[Copy]]) -> RewriteQuestion:
 
 def _dropped_values(facts: DirectionFacts, copy: Copy) -> DataLoss:
     name = f"{copy.source}.{copy.source_column}"
-    words = (
+    text = (
         f"the {facts.direction} keeps values of {name} only where {copy.target} has a row from another table"
     )
-    return DataLoss(copy.source, copy.source_column, facts.direction, words)
+    return DataLoss(copy.source, copy.source_column, facts.direction, text)
 
 
 def _unmatched_risk(copy: Copy) -> Risk:
@@ -155,12 +155,12 @@ def _unmatched_risk(copy: Copy) -> Risk:
 
 def _risk(facts: DirectionFacts, copy: Copy) -> Risk:
     name = f"{copy.source}.{copy.source_column}"
-    words = (
+    text = (
         f"fails where rows of {copy.source} that share a row of {copy.target} hold different values"
         if facts.direction == "upgrade"
         else f"rows of {copy.source} that share a row of {copy.target} may differ by then; one value is taken"
     )
-    return Risk(name, f"{facts.direction}: {words}")
+    return Risk(name, f"{facts.direction}: {text}")
 
 
 def _copy_text(group: list[Copy]) -> str:

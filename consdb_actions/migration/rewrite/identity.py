@@ -237,7 +237,7 @@ def _create(
     kind = made.type if made is not None else base_type(new.type_text)
     # A sequence of that name may be left from a dropped default; it is used again.
     verb = "ALTER" if _bare(sequence) in facts.before.sequences else "CREATE"
-    for sql, words in (
+    for sql, text in (
         (f"{verb} SEQUENCE {sequence} AS {kind}", f"{verb.lower()} the sequence of {where}"),
         (f"{owner} SET DEFAULT nextval({quoted}::regclass)", f"number {where} from the sequence"),
         (f"ALTER SEQUENCE {sequence} OWNED BY {name}.{column}", f"tie the sequence to {where}"),
@@ -246,7 +246,7 @@ def _create(
             f"start the sequence of {where} after its highest value",
         ),
     ):
-        yield SqlStatement(sql, phase=Phase.ADD_DEFAULT, text=words, table=table)
+        yield SqlStatement(sql, phase=Phase.ADD_DEFAULT, text=text, table=table)
 
 
 def _identity(

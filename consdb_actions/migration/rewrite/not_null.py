@@ -192,11 +192,11 @@ def stand_in_rows(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     for number, (child, key) in enumerate(dangling):
         more = any(earlier.table == key.table for _, earlier in dangling[:number])
         statements.append(_insert(facts, child, key, more=more))
-        words = (
+        text = (
             f"{key.table} gets a placeholder row for each row that {child} refers to; only its key is "
             f"meaningful"
         )
-        losses.append(DataLoss(key.table, None, "downgrade", words))
+        losses.append(DataLoss(key.table, None, "downgrade", text))
     return replace(plan, ops=(*plan.ops, *statements), losses=tuple(losses))
 
 

@@ -181,9 +181,9 @@ def _check_deferred(plan: MigrationPlan, facts: DirectionFacts) -> list[SqlState
         for table in state.tables.values()
         for c in table.constraints.values()
     )
-    words = "check the constraints that are deferred"
+    text = "check the constraints that are deferred"
     return (
-        [SqlStatement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, text=words)]
+        [SqlStatement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, text=text)]
         if filled and deferred
         else []
     )
@@ -273,23 +273,23 @@ def losses(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     for op in plan.ops:
         if isinstance(op, ops.DropColumnOp) and (op.table_name, op.column_name) not in copied:
             name = f"{op.table_name}.{op.column_name}"
-            words = (
+            text = (
                 f"the upgrade drops {name}; the downgrade restores the column without its values"
                 if facts.direction == "upgrade"
                 else f"the downgrade drops {name} and what was written there since the upgrade"
             )
-            out.append(DataLoss(op.table_name, op.column_name, facts.direction, words, dropped=True))
+            out.append(DataLoss(op.table_name, op.column_name, facts.direction, text, dropped=True))
         elif isinstance(op, ops.DropTableOp):
             kept = [c for t, c in copied if t == op.table_name]
             but = f" but {', '.join(sorted(kept))}, which moved" if kept else ""
             back = "with that alone" if kept else "empty"
-            words = (
+            text = (
                 f"the upgrade drops table {op.table_name} with all its rows{but}; "
                 f"the downgrade restores the table, {back}"
                 if facts.direction == "upgrade"
                 else f"the downgrade drops table {op.table_name} and all its rows{but}"
             )
-            out.append(DataLoss(op.table_name, None, facts.direction, words, dropped=True))
+            out.append(DataLoss(op.table_name, None, facts.direction, text, dropped=True))
     return replace(plan, losses=tuple(sorted(out, key=lambda loss: (loss.table, loss.column or ""))))
 
 

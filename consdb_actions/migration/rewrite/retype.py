@@ -84,13 +84,13 @@ def retype(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
             if where not in resets and new.default is not None:
                 out.append(_default(op, new.sqlalchemy_type, escape_binds(new.default)))
         out.append(_with_using(op, expression, empties=not readable) if expression else op)
-        if readable and (words := narrowing(old.type_text, new.type_text)):
+        if readable and (text := narrowing(old.type_text, new.type_text)):
             change = f"{facts.direction}: {old.type_text} to {new.type_text}"
-            risks.append(Risk(".".join(where), f"{change}: {words}"))
+            risks.append(Risk(".".join(where), f"{change}: {text}"))
         altered = alteration(_printed(old.type_text), _printed(new.type_text)) if readable else ""
         if altered and facts.direction == "upgrade":
-            words = f"the downgrade does not restore all values of {'.'.join(where)}: {altered}"
-            lost.append(DataLoss(*where, facts.direction, words))
+            text = f"the downgrade does not restore all values of {'.'.join(where)}: {altered}"
+            lost.append(DataLoss(*where, facts.direction, text))
     return replace(plan, ops=tuple(out), risks=tuple(risks), questions=tuple(questions), losses=tuple(lost))
 
 
@@ -134,26 +134,26 @@ def _no_conversion(
     if facts.direction == "downgrade":
         return None
     name = ".".join(where)
-    words = (
+    text = (
         f"{name} changes from {old.type_text} to {new.type_text}, and no value of the old type is valid "
         f"in the new one"
     )
     if not new.nullable and _stays_in_primary_key(facts, where):
         return RewriteQuestion(
             name,
-            f"{words}; the column is in the primary key, so that its values cannot be emptied. Give the new "
+            f"{text}; the column is in the primary key, so that its values cannot be emptied. Give the new "
             "column another name, or remove this one from the key in a separate change first.",
             (),
         )
     if facts.on_question == "proceed" or where in facts.fills:
         return None
     if new.nullable:
-        return RewriteQuestion(name, f"{words}. Drop its values?", ("--on-question drop-add",))
+        return RewriteQuestion(name, f"{text}. Drop its values?", ("--on-question drop-add",))
     default = ("--on-question drop-add",) if new.default is not None else ()
     instead = "its default or another value" if default else "which value"
     return RewriteQuestion(
         name,
-        f"{words}; the column is NOT NULL. What should the rows hold instead: {instead}? "
+        f"{text}; the column is NOT NULL. What should the rows hold instead: {instead}? "
         "With --no-fill the upgrade runs only where the table is empty.",
         (f"--fill {name}=VALUE", *default, f"--no-fill {name}"),
     )

@@ -276,9 +276,9 @@ def describe(op: ops.MigrateOperation) -> str:
     """Describe an operation, such as ``drop column exposure.airmass``."""
     if isinstance(op, SqlStatement):
         return op.text
-    for kind, words in _WORDS:
+    for kind, text in _WORDS:
         if isinstance(op, kind):
-            return words(op)
+            return text(op)
     return type(op).__name__
 
 

@@ -276,10 +276,10 @@ def _create(schema: str, view: CatalogRelation) -> Iterator[SqlStatement]:
         (f"COLUMN {name}.{quote(c.name)}", c.comment, f"change comment on {view.name}.{c.name}")
         for c in view.columns.values()
     ]
-    for target, comment, words in comments:
+    for target, comment, text in comments:
         if comment is not None:
             yield SqlStatement.commenting(
-                target, comment, text=words, table=view.name, phase=Phase.CREATE_VIEW
+                target, comment, text=text, table=view.name, phase=Phase.CREATE_VIEW
             )
     for index in view.indexes.values():
         yield SqlStatement(
