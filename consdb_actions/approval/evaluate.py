@@ -65,11 +65,11 @@ class StatusState(StrEnum):
 class ReviewVerdict(Public):
     """The verdict on one review for one role."""
 
-    PUBLIC: ClassVar[str] = "id=review author=author.login effect=standing reason commit submitted_at kept"
+    PUBLIC: ClassVar[str] = "id=review author=author.login effect reason commit submitted_at kept"
 
     review: int
     author: Account
-    standing: ReviewEffect
+    effect: ReviewEffect
     reason: str
     commit: str | None
     submitted_at: datetime | None
@@ -508,7 +508,7 @@ def _to_ask_again(facts: ApprovalFacts, item: RoleVerdict) -> list[str]:
     return [
         review.author.login
         for review in item.reviews
-        if review.standing is ReviewEffect.STALE
+        if review.effect is ReviewEffect.STALE
         and review.submitted_at is not None
         and not _asked_since(facts, review.author.login, review.submitted_at)
     ]
@@ -593,7 +593,7 @@ def _role(facts: ApprovalFacts, role: Role, namings: dict[int, ReviewRoles]) -> 
     latest: dict[str, int] = {}
     for author, review in verdict_reviews(facts):
         naming, person = namings[review.id], author.login.casefold()
-        blocked = person in latest and seen[latest[person]].standing is ReviewEffect.BLOCKS
+        blocked = person in latest and seen[latest[person]].effect is ReviewEffect.BLOCKS
         speaks = role in naming.roles
         # An approval that names no role removes its author's block, and keeps their earlier approval.
         lifts = blocked and review.state is ReviewState.APPROVED and not named_in(review.body)
@@ -609,7 +609,7 @@ def _role(facts: ApprovalFacts, role: Role, namings: dict[int, ReviewRoles]) -> 
         if person in latest and (speaks or lifts):
             old = seen[latest[person]]
             reason = f"{old.reason}; a later review by the same person replaces it"
-            seen[latest[person]] = replace(old, standing=ReviewEffect.SUPERSEDED, reason=reason)
+            seen[latest[person]] = replace(old, effect=ReviewEffect.SUPERSEDED, reason=reason)
         seen.append(verdict)
         if speaks or lifts:
             latest[person] = len(seen) - 1
@@ -630,11 +630,11 @@ def _review(facts: ApprovalFacts, role: Role, author: Account, review: Review) -
     return _verdict(author, review, ReviewEffect.STALE, f"no longer holds: {sticky.reason}")
 
 
-def _verdict(author: Account, review: Review, standing: ReviewEffect, reason: str) -> ReviewVerdict:
+def _verdict(author: Account, review: Review, effect: ReviewEffect, reason: str) -> ReviewVerdict:
     return ReviewVerdict(
         review=review.id,
         author=author,
-        standing=standing,
+        effect=effect,
         reason=reason,
         commit=review.commit,
         submitted_at=review.submitted_at,
@@ -643,8 +643,8 @@ def _verdict(author: Account, review: Review, standing: ReviewEffect, reason: st
 
 
 def _outcome(facts: ApprovalFacts, role: Role, reviews: tuple[ReviewVerdict, ...]) -> RoleVerdict:
-    def of(standing: ReviewEffect) -> list[ReviewVerdict]:
-        return [item for item in reviews if item.standing is standing]
+    def of(effect: ReviewEffect) -> list[ReviewVerdict]:
+        return [item for item in reviews if item.effect is effect]
 
     if problems := unreadable_teams(facts, role):
         reason = f"the members of its team could not be read ({'; '.join(problems)})"
@@ -671,7 +671,7 @@ def _distinct(roles: tuple[RoleVerdict, ...]) -> tuple[RoleVerdict, ...]:
         item.role.id: {
             review.author.login.casefold(): review
             for review in item.reviews
-            if review.standing is ReviewEffect.COUNTS
+            if review.effect is ReviewEffect.COUNTS
         }
         for item in roles
         if item.outcome is RoleOutcome.APPROVED
@@ -696,7 +696,7 @@ def _finish(facts: ApprovalFacts, item: RoleVerdict) -> RoleVerdict:
     if item.outcome is RoleOutcome.ERROR:
         return item
     counting = {
-        review.author.login.casefold() for review in item.reviews if review.standing is ReviewEffect.COUNTS
+        review.author.login.casefold() for review in item.reviews if review.effect is ReviewEffect.COUNTS
     }
     able = tuple(login for login in eligible(facts, item.role) if login.casefold() not in counting)
     if item.outcome is RoleOutcome.APPROVED:

@@ -21,7 +21,7 @@ from consdb_actions.adapters.values_files import (
     read_values,
 )
 from consdb_actions.commands.terminal import show_note
-from consdb_actions.deploy.drift import ComponentTag, TagDrift, find_drift, standings
+from consdb_actions.deploy.drift import ComponentTag, TagDrift, component_tags, find_drift
 from consdb_actions.deploy.model import (
     APPS,
     DeployPlan,
@@ -209,7 +209,7 @@ def look(
     for app in APPS:
         progress(app, "reading values files and their history")
         values = read_values(source, app, policy)
-        seen += standings(app, values, read_history(source, app, values))
+        seen += component_tags(app, values, read_history(source, app, values))
     if not seen:
         raise InputError(
             "no values files were found for consdb and consdbtap",

@@ -656,10 +656,10 @@ def check_command(
                 before_change = read_base(base, section, file, read)
                 given = None
                 if database_url:
-                    standing = look_at(database_url, section)
+                    state = look_at(database_url, section)
                     before = str(script.down_revision) if script.down_revision else None
                     use = use_of(
-                        standing,
+                        state,
                         section=section.name,
                         revision=script.revision,
                         before=before,
@@ -670,7 +670,7 @@ def check_command(
                         finished.append(_done(section, script, read))
                         continue
                     if use == "copy":
-                        given = Given(standing.database, standing.is_at(before))
+                        given = Given(state.database, state.is_at(before))
                 works.append((section, script, path, read, before_change, given))
             checked: list[GeneratedSection] = []
             info = None

@@ -134,16 +134,16 @@ class TagDrift(Public):
     """Deployed tags and the findings on them, worst first."""
 
     FORMAT: ClassVar[str] = "consdb-actions/drift/1"
-    PUBLIC: ClassVar[str] = "source day newest released standings findings"
+    PUBLIC: ClassVar[str] = "source day newest released tags findings"
 
-    standings: tuple[ComponentTag, ...]
+    tags: tuple[ComponentTag, ...]
     findings: tuple[DriftFinding, ...]
     newest: Mapping[str, ImageTag]  # the release to compare with, by application
     day: date  # in UTC; days are counted up to it
     source: str = ""  # where the values files come from
     released: tuple[str, ...] = ()  # applications compared with the newest release, not the newest in use
 
-    def newest_words(self, app: str) -> str:
+    def newest_text(self, app: str) -> str:
         """Return which release an application is compared with; empty without one."""
         return _newest(self.newest[app], app in self.released) if app in self.newest else ""
 
@@ -151,7 +151,7 @@ class TagDrift(Public):
     def components(self) -> dict[str, list[str]]:
         """Return the components of each application."""
         found: dict[str, dict[str, None]] = {}
-        for item in self.standings:
+        for item in self.tags:
             found.setdefault(item.app, {})[item.component] = None
         return {app: list(names) for app, names in found.items()}
 
@@ -159,7 +159,7 @@ class TagDrift(Public):
     def environments(self) -> dict[str, dict[tuple[str, str], ComponentTag]]:
         """Return the tags in each environment, by application and component."""
         found: dict[str, dict[tuple[str, str], ComponentTag]] = {}
-        for item in self.standings:
+        for item in self.tags:
             found.setdefault(item.environment, {})[item.app, item.component] = item
         return found
 
@@ -181,7 +181,7 @@ class TagDrift(Public):
         return tuple(item for item in self.findings if item.severity >= level)
 
 
-def standings(
+def component_tags(
     app: str, values: Mapping[str, Values], history: Mapping[str, Sequence[ValuesVersion] | None]
 ) -> tuple[ComponentTag, ...]:
     """List deployed tags with their dates; ``history``: versions of each file, newest first."""

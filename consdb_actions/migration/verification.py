@@ -108,23 +108,23 @@ class SectionState:
 
 
 def use_of(
-    standing: SectionState, *, section: str, revision: str, before: str | None, named: bool, any_head: bool
+    state: SectionState, *, section: str, revision: str, before: str | None, named: bool, any_head: bool
 ) -> Use:
     """Decide how a check uses a site's database (rule M12).
 
     A section that is not ``named`` is skipped if the database has the revision already. ``before`` is the
     previous revision, None for the first; ``any_head`` accepts a database at any revision.
     """
-    if standing.revisions is None and not standing.relations:
+    if state.revisions is None and not state.relations:
         return "server"
-    place = f'{standing.version_table} in "{standing.database}"'
-    found = standing.revisions or ()
+    place = f'{state.version_table} in "{state.database}"'
+    found = state.revisions or ()
     if not any_head:
         if revision in found and not named:
             return "done"
-        if standing.revisions is None:
+        if state.revisions is None:
             raise InputError(
-                f"the database holds {standing.schema}, but has no version table, so its revision is unknown",
+                f"the database holds {state.schema}, but has no version table, so its revision is unknown",
                 place=place,
                 remedy=f"If it is at {before or 'no revision'}, run `alembic -n {section} stamp "
                 f"{before or 'base'}` on it, or use --any-head.",
@@ -136,18 +136,18 @@ def use_of(
                 remedy=f"Give a copy from before it was applied, or downgrade this one with `alembic -n "
                 f"{section} downgrade {before or 'base'}`.",
             )
-        if not standing.is_at(before):
+        if not state.is_at(before):
             raise InputError(
                 f"the database is at revision {', '.join(found) or 'none'}, and not at {before or 'none'}",
                 place=place,
                 remedy=f"Bring the copy there with `alembic -n {section} upgrade {before or 'base'}`, or "
                 f"use --any-head if this is intended.",
             )
-    if standing.owners:
+    if state.owners:
         raise InputError(
-            f'{standing.schema} belongs to {", ".join(standing.owners)}, so that user "{standing.user}" may '
+            f'{state.schema} belongs to {", ".join(state.owners)}, so that user "{state.user}" may '
             "not change its tables",
-            place=f'database "{standing.database}"',
+            place=f'database "{state.database}"',
             remedy="Connect as that role, or as a superuser.",
         )
     return "copy"

@@ -42,7 +42,7 @@ class BoardEntry(ProcessReport):
     @property
     def steps(self) -> tuple[StepState, ...]:
         """Return the steps that apply."""
-        return tuple(item for item in self.progress.steps if item.standing is not StepStatus.NOT_APPLICABLE)
+        return tuple(item for item in self.progress.steps if item.status is not StepStatus.NOT_APPLICABLE)
 
     @property
     def new_tables(self) -> dict[str, tuple[str, ...]]:
@@ -85,7 +85,7 @@ class BoardEntry(ProcessReport):
         """Return whether a step is stale, unknown, or done too early."""
         wrong = (StepStatus.STALE, StepStatus.UNKNOWN)
         return bool(self.facts.troubles) or any(
-            item.standing in wrong or any(disorder.still for disorder in item.order) for item in self.steps
+            item.status in wrong or any(disorder.still for disorder in item.order) for item in self.steps
         )
 
     @property

@@ -104,12 +104,12 @@ class StepState(Public):
     """The status of a step, with its evidence."""
 
     PUBLIC: ClassVar[str] = (
-        "id=step.id title=step.title status=standing done attested=step.attested message=text owner "
+        "id=step.id title=step.title status done attested=step.attested message=text owner "
         "people at by since commit note evidence order"
     )
 
     step: ProcessStep
-    standing: StepStatus
+    status: StepStatus
     done: bool = False  # for this very change, in any order
     text: str = ""  # a sentence without full stop; may be empty
     order: tuple[OrderViolation, ...] = ()  # violations of the order
@@ -125,7 +125,7 @@ class StepState(Public):
     @property
     def open(self) -> bool:
         """Return whether the step applies and is not done."""
-        return not self.done and self.standing is not StepStatus.NOT_APPLICABLE
+        return not self.done and self.status is not StepStatus.NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Progress:
         return tuple(
             item
             for item in self.steps
-            if item.standing in wanted
+            if item.status in wanted
             and not any(self.state(name).open for name in self.scope.all_before(item.step))
         )
 
@@ -162,7 +162,7 @@ class Progress:
         """Return the titles of the steps that do not apply, by the reason."""
         reasons: dict[str, list[str]] = {}
         for item in self.steps:
-            if item.standing is StepStatus.NOT_APPLICABLE:
+            if item.status is StepStatus.NOT_APPLICABLE:
                 reasons.setdefault(item.text, []).append(f"“{item.step.title}”")
         return {reason: ", ".join(titles) for reason, titles in reasons.items()}
 
@@ -170,7 +170,7 @@ class Progress:
     def troubled(self) -> bool:
         """Return whether a step is stale, out of order, or unknown."""
         wrong = (StepStatus.STALE, StepStatus.OUT_OF_ORDER, StepStatus.UNKNOWN)
-        return any(item.standing in wrong for item in self.steps)
+        return any(item.status in wrong for item in self.steps)
 
 
 def routes_of(facts: ProcessFacts) -> tuple[Route, ...]:
@@ -283,23 +283,23 @@ def _state(
     order: tuple[OrderViolation, ...] = ()
     since = None
     if finding.unknown:
-        standing = StepStatus.UNKNOWN
+        status = StepStatus.UNKNOWN
     elif finding.done:
         order = order_of(step, findings, scope)
-        standing = StepStatus.OUT_OF_ORDER if order else StepStatus.DONE
+        status = StepStatus.OUT_OF_ORDER if order else StepStatus.DONE
     elif finding.stale:
-        standing = StepStatus.STALE
+        status = StepStatus.STALE
         since = facts.pull.pushed_at or facts.pull.committed_at
     elif waits:
-        standing = StepStatus.WAITING
+        status = StepStatus.WAITING
     else:
-        standing = StepStatus.NEXT
+        status = StepStatus.NEXT
         since = _since(facts, step, findings, scope)
     # A waiting step shows nothing, unless it has evidence already.
-    silent = standing is StepStatus.WAITING and not step.attested and not finding.evidence
+    silent = status is StepStatus.WAITING and not step.attested and not finding.evidence
     return StepState(
         step=step,
-        standing=standing,
+        status=status,
         done=finding.done,
         text="" if silent else finding.text,
         order=order,
@@ -349,14 +349,14 @@ def readiness(facts: ProcessFacts, progress: Progress) -> Readiness:
     if not progress.applicable:
         return Readiness("success", "Not applicable: no ConsDB schema is changed")
     waiting = [item for item in progress.before_merge if item.open]
-    unknown = [item for item in waiting if item.standing is StepStatus.UNKNOWN]
+    unknown = [item for item in waiting if item.status is StepStatus.UNKNOWN]
     if unknown:
         return Readiness("error", _line("Unknown", unknown))
     if not waiting:
         if facts.pull.draft:
             return Readiness("pending", "Draft; all steps before the merge are done")
         return Readiness("success", "All steps before the merge are done")
-    stale = [item for item in waiting if item.standing is StepStatus.STALE]
+    stale = [item for item in waiting if item.status is StepStatus.STALE]
     if stale:
         return Readiness("failure", _line("Stale", stale))
     early = [

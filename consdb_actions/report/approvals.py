@@ -30,7 +30,7 @@ def render_text(facts: ApprovalFacts, decision: Decision) -> str:
             lines.extend(
                 f"            the review by {review.author.login} {review.reason}"
                 for review in item.reviews
-                if review.standing is ReviewEffect.REJECTED
+                if review.effect is ReviewEffect.REJECTED
             )
         lines += [f"            {item.warning}"] if item.warning else []
         lines += [f"            {item.label_word}"] if item.label_word else []
@@ -62,7 +62,7 @@ def render_tree(decision: Decision) -> str:
 
 def _tree_line(review: ReviewVerdict) -> str:
     when = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "an unknown day"
-    return f"    [{review.standing}] review by {review.author.login} of {when}: {review.reason}"
+    return f"    [{review.effect}] review by {review.author.login} of {when}: {review.reason}"
 
 
 SHOWN = 3  # Reviews per role in the table; the folded part lists all
@@ -120,8 +120,8 @@ def _table(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _who(facts: ApprovalFacts, item: RoleVerdict) -> str:
-    standings = (ReviewEffect.BLOCKS,) if item.outcome is RoleOutcome.BLOCKED else (ReviewEffect.STALE,)
-    shown = [item.approver] if item.approver is not None else _of(item, *standings)
+    effects = (ReviewEffect.BLOCKS,) if item.outcome is RoleOutcome.BLOCKED else (ReviewEffect.STALE,)
+    shown = [item.approver] if item.approver is not None else _of(item, *effects)
     if not shown:
         return "nobody"
     more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
@@ -140,7 +140,7 @@ def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
             f"; still valid after later pushes, which did not alter the change "
             f"({_compare(facts, review.commit)})"
         )
-    elif review.standing is ReviewEffect.STALE:
+    elif review.effect is ReviewEffect.STALE:
         text += f" ({_compare(facts, review.commit)})"
     return text
 
@@ -203,8 +203,8 @@ def _help(facts: ApprovalFacts) -> str:
     return details("How approving works", bullets(lines))
 
 
-def _of(item: RoleVerdict, *standings: ReviewEffect) -> list[ReviewVerdict]:
-    return [review for review in item.reviews if review.standing in standings]
+def _of(item: RoleVerdict, *effects: ReviewEffect) -> list[ReviewVerdict]:
+    return [review for review in item.reviews if review.effect in effects]
 
 
 def _compare(facts: ApprovalFacts, sha: str) -> str:

@@ -20,7 +20,7 @@ from consdb_actions.process.policy import Route
 from consdb_actions.report.markdown import bullets, escape, plural, printable, profile, prose, table
 from consdb_actions.report.release import extent
 
-STANDINGS = {
+STATUSES = {
     StepStatus.DONE: ("good", "✓"),
     StepStatus.NEXT: ("now", "▸"),
     StepStatus.WAITING: ("plain", "○"),
@@ -29,7 +29,7 @@ STANDINGS = {
     StepStatus.UNKNOWN: ("warn", "?"),
 }
 
-"""Tone and sign of each standing; the word stands beside it or is spoken."""
+"""Tone and sign of each status; its name is beside it or is spoken."""
 
 SEVERITIES = {
     Severity.ERROR: ("bad", "✕", "error"),
@@ -73,7 +73,7 @@ def render_html(board: Board) -> str:
             attention=", ".join(words) or "none needs attention",
             policy=POLICY,
             style=Markup(STYLE),  # noqa: S704 - our own
-            standings=STANDINGS,
+            statuses=STATUSES,
             severities=SEVERITIES,
             legend=_LEGEND,
             named=6,  # people of a step
@@ -141,7 +141,7 @@ def _places(board: Board, tag: str) -> str:
     """Say where a release runs: environments, with the components where they are not all."""
     drift = board.environments.drift
     found = []
-    there = [item for item in drift.standings if item.app == "consdb" and item.enabled] if drift else []
+    there = [item for item in drift.tags if item.app == "consdb" and item.enabled] if drift else []
     for name in dict.fromkeys(item.environment for item in there):
         every = [item.component for item in there if item.environment == name]
         some = [item.component for item in there if item.environment == name and item.tag.text == tag]
@@ -159,12 +159,12 @@ _TROUBLES = (StepStatus.UNKNOWN, StepStatus.STALE, StepStatus.OUT_OF_ORDER)
 
 def todo(item: StepState) -> str:
     """Render the next action."""
-    return f"{item.step.todo}, again" if item.standing is StepStatus.STALE else item.step.todo
+    return f"{item.step.todo}, again" if item.status is StepStatus.STALE else item.step.todo
 
 
 def wrong(change: BoardEntry) -> list[StepStatus]:
     """List the problems of a change, each kind once."""
-    return [kind for kind in _TROUBLES if any(item.standing is kind for item in change.steps)]
+    return [kind for kind in _TROUBLES if any(item.status is kind for item in change.steps)]
 
 
 def counted(seen: Environments) -> str:

@@ -331,7 +331,7 @@ def render_drift_text(drift: TagDrift, paint: Paint = unpainted) -> str:
     """Write the report for a terminal: a line for each environment, then one for each finding."""
     lines = [printable(f"{drift.day}: {drift.source}")]
     for app, components in drift.components.items():
-        lines += ["", ": ".join(filter(None, (app, drift.newest_words(app))))]
+        lines += ["", ": ".join(filter(None, (app, drift.newest_text(app))))]
         rows = [[("", ""), *((name, "") for name in components)]]
         for environment, items in _rows(drift, app):
             row = [(environment, "")]
@@ -355,7 +355,7 @@ def render_drift_markdown(drift: TagDrift) -> str:
     """Render the report as Markdown."""
     blocks = [f"## What runs where, {drift.day}", f"From {escape(drift.source)}. {_summary(drift)}"]
     for app, components in drift.components.items():
-        blocks.append(f"### {escape(', '.join(filter(None, (app, drift.newest_words(app)))))}")
+        blocks.append(f"### {escape(', '.join(filter(None, (app, drift.newest_text(app)))))}")
         rows = [
             [escape(name), *(_markdown_cell(drift, item) if item else "" for item in items)]
             for name, items in _rows(drift, app)

@@ -42,10 +42,10 @@ def render_text(facts: ProcessFacts, progress: Progress) -> str:
         who = f" ({', '.join(item.people)})" if item.people else ""
         since = f", since {item.since:%Y-%m-%d}" if item.since else ""
         lines.append(f"next: {item.step.todo}; {item.owner}{who}{since}")
-    applying = [item for item in progress.steps if item.standing is not StepStatus.NOT_APPLICABLE]
+    applying = [item for item in progress.steps if item.status is not StepStatus.NOT_APPLICABLE]
     width = max((len(item.step.title) for item in applying), default=0)
     for item in applying:
-        lines.append(f"  {item.standing:<12}  {item.step.title:<{width}}  {_plain(item)}".rstrip())
+        lines.append(f"  {item.status:<12}  {item.step.title:<{width}}  {_plain(item)}".rstrip())
         lines.extend(f"{'':<16}{disorder.text}" for disorder in item.order)
     lines.extend(
         f"  {item.actor.login}, “{item.command.text[:80]}”: {item.answer}"
@@ -124,8 +124,8 @@ def _heading(facts: ProcessFacts, progress: Progress) -> str:
     steps = progress.actionable
     if not steps:
         return "### ❔ The next step is unknown"
-    sign = "🔁" if steps[0].standing is StepStatus.STALE else "▶️"
-    again = ", again" if steps[0].standing is StepStatus.STALE else ""
+    sign = "🔁" if steps[0].status is StepStatus.STALE else "▶️"
+    again = ", again" if steps[0].status is StepStatus.STALE else ""
     return f"### {sign} Next: {escape(steps[0].step.todo)}{again}"
 
 
@@ -158,12 +158,12 @@ def _how(item: StepState) -> str:
 def _table(facts: ProcessFacts, progress: Progress) -> str:
     rows = [
         (
-            f"{SIGNS[item.standing]} {escape(item.step.title)}<br>"
-            f"<sub>{item.standing}, {escape(item.owner)}</sub>",
+            f"{SIGNS[item.status]} {escape(item.step.title)}<br>"
+            f"<sub>{item.status}, {escape(item.owner)}</sub>",
             _shown(facts, item),
         )
         for item in progress.steps
-        if item.standing is not StepStatus.NOT_APPLICABLE
+        if item.status is not StepStatus.NOT_APPLICABLE
     ]
     text = table(("Step", "Evidence"), rows)
     needless = [
@@ -256,7 +256,7 @@ def _help(progress: Progress) -> str:
     attested = [
         item.step.id
         for item in progress.steps
-        if item.step.attested and item.standing is not StepStatus.NOT_APPLICABLE
+        if item.step.attested and item.status is not StepStatus.NOT_APPLICABLE
     ]
     ids = ", ".join(code(name) for name in attested) or "none here"
     lines = [

@@ -143,7 +143,7 @@ def test_what_counts_is_by_a_holder_who_did_not_write_it_and_has_not_taken_it_ba
             and "consdb:" not in review.body.split(">")[0]
         ]
         assert not later or item.role.id == "po"  # carl's designation ends: later words are not for that role
-        assert not any(review.standing is ReviewEffect.BLOCKS for review in item.reviews)
+        assert not any(review.effect is ReviewEffect.BLOCKS for review in item.reviews)
     if decision.state is StatusState.SUCCESS:
         assert not known.pull.draft
         assert all(item.outcome is RoleOutcome.APPROVED for item in decision.roles)

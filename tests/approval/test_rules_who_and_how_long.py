@@ -61,7 +61,7 @@ def test_a1_who_wrote_the_change_does_not_approve_it(
     known = replace(known, accounts=(person("carl", name="Carl Carlson"), person("ann")))
     verdict = role(evaluate(known), "consdb")
     assert verdict.outcome is RoleOutcome.MISSING
-    assert verdict.reviews[0].standing is ReviewEffect.REJECTED
+    assert verdict.reviews[0].effect is ReviewEffect.REJECTED
     assert word in verdict.reviews[0].reason
 
 
@@ -112,7 +112,7 @@ def test_a1_a_comment_is_no_verdict_and_an_approver_who_later_requests_changes_b
     known = facts(review("carl"), review("carl", "CHANGES_REQUESTED"))
     verdict = role(evaluate(known), "consdb")
     assert verdict.outcome is RoleOutcome.BLOCKED
-    assert [item.standing for item in verdict.reviews] == [ReviewEffect.SUPERSEDED, ReviewEffect.BLOCKS]
+    assert [item.effect for item in verdict.reviews] == [ReviewEffect.SUPERSEDED, ReviewEffect.BLOCKS]
 
 
 def test_a1_order_is_by_time_and_not_by_place_in_the_list() -> None:

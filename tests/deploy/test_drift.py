@@ -15,9 +15,9 @@ from consdb_actions.deploy.drift import (
     Since,
     TagDrift,
     ValuesVersion,
+    component_tags,
     find_drift,
     since,
-    standings,
     waiver_trailer,
     waivers,
 )
@@ -49,7 +49,9 @@ def drift(
     policy: DeployPolicy = POLICY,
 ) -> TagDrift:
     seen = [
-        item for app in ("consdb", "consdbtap") for item in standings(app, values_of(app, files), past or {})
+        item
+        for app in ("consdb", "consdbtap")
+        for item in component_tags(app, values_of(app, files), past or {})
     ]
     return find_drift(policy, seen, TODAY, read_tag(release) if release else None)
 
@@ -79,8 +81,8 @@ def test_r7_an_environment_behind_the_newest_release() -> None:
 def test_r7_the_newest_release_can_be_told() -> None:
     drifted = drift(release="26.7.1")
     assert {item.environment for item in found(drifted, kind="behind")} == set(POLICY.environments)
-    assert drifted.newest_words("consdb") == "newest release 26.7.1"
-    assert drifted.newest_words("consdbtap") == "newest in use w.2026.18"
+    assert drifted.newest_text("consdb") == "newest release 26.7.1"
+    assert drifted.newest_text("consdbtap") == "newest in use w.2026.18"
     assert all(item.text.startswith("newest release 26.7.1, ") for item in found(drifted, kind="behind"))
 
 

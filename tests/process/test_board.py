@@ -39,8 +39,8 @@ def numbers(made: Board) -> list[int]:
 def test_the_scene_has_every_standing_and_every_severity() -> None:
     """What the tests of the page look at is not poor."""
     made = board()
-    standings = {item.standing for change in made.changes for item in change.progress.steps}
-    assert standings == set(StepStatus)
+    statuses = {item.status for change in made.changes for item in change.progress.steps}
+    assert statuses == set(StepStatus)
     assert made.environments.drift is not None
     assert {item.severity for item in made.environments.drift.findings} == set(Severity)
     assert len(made.changes) >= 12
@@ -158,7 +158,7 @@ def test_a_release_brings_a_change_only_if_it_is_the_first_that_holds_it() -> No
 def test_the_worst_finding_counts_for_a_cell_and_hinfo_stands_for_every_instrument() -> None:
     drift = environments().drift
     assert drift is not None
-    worst = {(item.app, item.environment, item.component): drift.worst(item) for item in drift.standings}
+    worst = {(item.app, item.environment, item.component): drift.worst(item) for item in drift.tags}
     assert worst["consdb", "summit", "hinfo.lsstcam"] is Severity.ERROR
     assert worst["consdb", "usdfdev", "hinfo.latiss"] is Severity.INFO
     assert worst["consdbtap", "usdfprod", "tap-schema"] is Severity.ERROR
@@ -172,7 +172,7 @@ def test_facts_alone_tell_what_runs_where() -> None:
     assert drift.newest["consdb"].text == "26.3.1"
     days = {
         item.days(date(2026, 3, 12))
-        for item in drift.standings
+        for item in drift.tags
         if (item.environment, item.component) == ("base", "pq")
     }
     assert days == {4}
@@ -193,7 +193,7 @@ def test_stale_attestations_of_a_remembered_comment_are_told() -> None:
     known = facts_at("tested")
     pushed = push(remembered(known, render_comment(known, progress_of(known))), 5)
     (change,) = make(pushed).changes
-    assert {item.step.id for item in change.steps if item.standing is StepStatus.STALE} == {"generate", "bts"}
+    assert {item.step.id for item in change.steps if item.status is StepStatus.STALE} == {"generate", "bts"}
 
 
 def test_the_day_of_the_board_is_that_of_utc() -> None:

@@ -154,8 +154,8 @@ def test_p1_a_push_after_an_attestation_makes_it_stale(make_way: MakeWay) -> Non
     assert way.sync(double).progress.state("bts").done
     way.push(way.new_table({**way.ADDED, "more": {"datatype": "double", "description": "More."}}))
     progress = way.sync(double).progress
-    assert progress.state("generate").standing is StepStatus.STALE
-    assert progress.state("bts").standing is StepStatus.STALE
+    assert progress.state("generate").status is StepStatus.STALE
+    assert progress.state("bts").status is StepStatus.STALE
     assert way.status == ("failure", way.status[1])
     way.generate(text="# another upgrade\n")
     assert way.sync(double).progress.state("generate").done
@@ -168,15 +168,15 @@ def test_p1_a_push_after_an_attestation_makes_it_stale(make_way: MakeWay) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "standing"), [(CONSDB, "generate"), (PHALANX, "tap")])
+@pytest.mark.parametrize(("name", "status"), [(CONSDB, "generate"), (PHALANX, "tap")])
 def test_p1_a_repository_that_may_not_be_read_is_unknown_and_the_rest_is_shown(
-    make_way: MakeWay, name: str, standing: str
+    make_way: MakeWay, name: str, status: str
 ) -> None:
     way, double = make_way()
     way.finish("pqserver")
     del way.world.repos[name]
     progress = way.sync(double).progress
-    assert progress.state(standing).standing is StepStatus.UNKNOWN
+    assert progress.state(status).status is StepStatus.UNKNOWN
     assert way.status[0] == "error"
     assert f"{name} could not be read: GitHub refused with HTTP 404: Not Found" in way.comment
 

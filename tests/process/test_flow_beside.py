@@ -88,7 +88,7 @@ def test_p5_a_migration_out_of_a_fork_is_nothing_of_ours(make_way: MakeWay, fork
     migration.fork = fork
     result = way.sync(double)
     assert result.facts.migrations == ()
-    assert result.progress.state("generate").standing is StepStatus.NEXT
+    assert result.progress.state("generate").status is StepStatus.NEXT
 
 
 def test_a_mark_that_names_another_change_is_nothing_of_ours(make_way: MakeWay) -> None:
@@ -107,7 +107,7 @@ def test_a_tag_on_a_branch_that_lacks_the_merge_is_no_release_of_it(make_way: Ma
     result = way.sync(double)
     assert result.facts.releases == ()
     assert result.facts.newest_release == "26.3.9"
-    assert result.progress.state("tag").standing is StepStatus.NEXT
+    assert result.progress.state("tag").status is StepStatus.NEXT
 
 
 def test_a_github_release_is_linked(make_way: MakeWay) -> None:
@@ -130,7 +130,7 @@ def test_a_values_file_that_is_no_yaml_is_unknown(make_way: MakeWay) -> None:
     way, double = make_way()
     path = "applications/consdb/values-summit.yaml"
     way.world.commit(way.phalanx, "main", {path: "a: [\n"}, author="carl")
-    assert way.sync(double).progress.state("tap").standing is StepStatus.UNKNOWN
+    assert way.sync(double).progress.state("tap").status is StepStatus.UNKNOWN
     assert "this is not YAML" in way.comment
 
 
@@ -161,7 +161,7 @@ def test_a_schema_that_is_none_is_told_and_never_ready(make_way: MakeWay) -> Non
     way.push("name: [\n")
     result = way.sync(double)
     assert "cdb_latiss.yaml is not a valid schema" in result.facts.troubles[0].text
-    assert result.progress.state("publication").standing is StepStatus.WAITING
+    assert result.progress.state("publication").status is StepStatus.WAITING
 
 
 def test_views_are_no_tables_to_publish(make_way: MakeWay) -> None:

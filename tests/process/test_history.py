@@ -67,7 +67,7 @@ def test_the_merge_in_sdm_schemas_is_held_against_what_came_later(ticket: str, w
 
 def test_a_ticket_image_that_nobody_replaced_is_still_open() -> None:
     pinned = progress_of(known("DM-51220")).state("repin")
-    assert (pinned.standing, pinned.text) == (
+    assert (pinned.status, pinned.text) == (
         StepStatus.DONE,
         "usdfdev, usdfint and usdfprod at w.2025.24",
     )
@@ -85,7 +85,7 @@ def test_the_transformed_efd_takes_the_route_of_usdf() -> None:
     progress = progress_of(known("DM-51362"))
     assert progress.scope.routes == (Route.USDF,)
     assert progress.state("efd-sync").text == "equal to consdb"
-    assert progress.state("bts").standing is StepStatus.NOT_APPLICABLE
+    assert progress.state("bts").status is StepStatus.NOT_APPLICABLE
     assert "base has pq main" in progress.state("deploy").text
 
 

@@ -92,7 +92,7 @@ def test_p1_attestations_of_different_steps_commute(known: ProcessFacts, said: l
     other = replace(known, comments=(*known.comments, *same))
 
     def state(some: ProcessFacts) -> list[tuple[str, str, bool]]:
-        return [(item.step.id, item.standing.value, item.done) for item in progress_of(some).steps]
+        return [(item.step.id, item.status.value, item.done) for item in progress_of(some).steps]
 
     assert state(facts) == state(other)
 

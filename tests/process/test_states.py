@@ -37,8 +37,8 @@ from tests.support.process_facts import (
 )
 
 
-def standing(known: ProcessFacts, step: str) -> StepStatus:
-    return progress_of(known).state(step).standing
+def status(known: ProcessFacts, step: str) -> StepStatus:
+    return progress_of(known).state(step).status
 
 
 def answers(known: ProcessFacts) -> list[str]:
@@ -130,7 +130,7 @@ def test_p3_each_single_step_before_the_merge_keeps_it_from_being_ready(step: st
             known, comments=tuple(item for item in known.comments if f"done {name}" not in item.body)
         )
     if step in ("efd-sync", "dev"):
-        assert standing(known, step) is StepStatus.NOT_APPLICABLE
+        assert status(known, step) is StepStatus.NOT_APPLICABLE
         return
     assert progress_of(undone[step]).state(step).open
     assert not readiness(undone[step], progress_of(undone[step])).ready
@@ -177,9 +177,7 @@ def test_the_route_follows_the_source_of_the_data() -> None:
 
 def test_on_the_usdf_route_the_test_is_on_the_dev_database_and_nothing_is_published() -> None:
     progress = progress_of(efd(facts_at("approved")))
-    missing = {
-        item.step.id: item.text for item in progress.steps if item.standing is StepStatus.NOT_APPLICABLE
-    }
+    missing = {item.step.id: item.text for item in progress.steps if item.status is StepStatus.NOT_APPLICABLE}
     assert missing == dict.fromkeys(("bts", "summit", "publication"), "the data come from USDF")
     assert [item.step.id for item in progress.actionable] == ["dev"]
 
@@ -193,8 +191,8 @@ def test_both_routes_ask_for_both_tests() -> None:
 def test_on_the_usdf_route_the_migration_may_be_merged_before_the_copy_is_approved() -> None:
     known = efd(facts_at("merged in consdb", say("carl", "/consdb done dev", 3.5)))
     known = replace(known, approvals=facts_at("opened").approvals)
-    assert standing(known, "merge-consdb") is StepStatus.DONE
-    assert standing(known, "approve") is StepStatus.NEXT
+    assert status(known, "merge-consdb") is StepStatus.DONE
+    assert status(known, "approve") is StepStatus.NEXT
 
 
 @pytest.mark.parametrize(
@@ -208,7 +206,7 @@ def test_the_copied_schema_is_compared_with_consdb(
     here: str, consdb: str, wanted: StepStatus, words: str
 ) -> None:
     state = progress_of(efd(facts_at("opened"), here=here, consdb=consdb)).state("efd-sync")
-    assert state.standing is wanted
+    assert state.status is wanted
     assert words in state.text
 
 
@@ -216,13 +214,13 @@ def test_without_a_new_table_nothing_is_published() -> None:
     known = facts_at("deployed")
     known = replace(known, schemas=(replace(known.schemas[0], new_tables=()),))
     state = progress_of(known).state("publication")
-    assert (state.standing, state.text) == (StepStatus.NOT_APPLICABLE, "there is no new table")
+    assert (state.status, state.text) == (StepStatus.NOT_APPLICABLE, "there is no new table")
 
 
 def test_tables_that_cannot_be_read_keep_the_publication() -> None:
     known = facts_at("deployed", troubles=(SourceFailure(FactSource.SCHEMAS, "not a valid schema"),))
     known = replace(known, schemas=(replace(known.schemas[0], new_tables=()),))
-    assert standing(known, "publication") is StepStatus.WAITING
+    assert status(known, "publication") is StepStatus.WAITING
 
 
 # P1: attestations
@@ -301,7 +299,7 @@ def test_p1_done_twice_keeps_the_first_and_says_so() -> None:
 def test_p1_undone_opens_the_step_again_with_the_reason() -> None:
     known = facts_at("tested", say("cleo", "/consdb undo bts rows are missing", 3.5))
     state = progress_of(known).state("bts")
-    assert (state.standing, state.text) == (
+    assert (state.status, state.text) == (
         StepStatus.NEXT,
         "undone by cleo on 2026-03-05: rows are missing",
     )
@@ -312,7 +310,7 @@ def test_p1_undone_opens_the_step_again_with_the_reason() -> None:
 def test_p1_undo_of_what_was_not_done_changes_nothing_and_says_so() -> None:
     known = facts_at("approved", say("carl", "/consdb undo bts", 3))
     assert answers(known) == ["bts was not done, so nothing changes"]
-    assert standing(known, "bts") is StepStatus.NEXT
+    assert status(known, "bts") is StepStatus.NEXT
 
 
 def test_p1_undo_by_somebody_else_does_not_count() -> None:
@@ -322,7 +320,7 @@ def test_p1_undo_by_somebody_else_does_not_count() -> None:
 def test_p1_an_attestation_for_another_commit_is_stale() -> None:
     known = push(later(facts_at("tested")), 3.5)
     state = progress_of(known).state("bts")
-    assert state.standing is StepStatus.STALE
+    assert state.status is StepStatus.STALE
     assert state.text == "the schema change is different since (eeeeeeee)"
     assert readiness(known, progress_of(known)).state == "failure"
     again = replace(known, comments=(*known.comments, say("cleo", "/consdb done bts", 4)))
@@ -490,13 +488,13 @@ def test_p5_a_migration_from_an_older_commit_is_stale_with_the_way_out(
     known = replace(known, changes=(*known.changes, *([then] if then else [])))
     state = progress_of(known).state("generate")
     assert (state.done, state.text) == (wanted, words)
-    assert state.standing is (StepStatus.DONE if wanted else StepStatus.STALE)
+    assert state.status is (StepStatus.DONE if wanted else StepStatus.STALE)
 
 
 def test_p5_what_is_merged_from_an_older_commit_is_stale_too() -> None:
     known = push(later(facts_at("merged in consdb")), 5)
     state = progress_of(known).state("merge-consdb")
-    assert (state.standing, state.text) == (
+    assert (state.status, state.text) == (
         StepStatus.STALE,
         "the merged migration is that of an older commit",
     )
@@ -623,7 +621,7 @@ def test_an_unknown_moment_accuses_nobody() -> None:
 def test_p1_what_cannot_be_read_is_unknown_and_not_done(source: FactSource, steps: set[str]) -> None:
     known = facts_at("tap deployed", troubles=(SourceFailure(source, "lsst/x could not be read: HTTP 403"),))
     progress = progress_of(known)
-    assert {item.step.id for item in progress.steps if item.standing is StepStatus.UNKNOWN} == steps
+    assert {item.step.id for item in progress.steps if item.status is StepStatus.UNKNOWN} == steps
     verdict = readiness(known, progress)
     assert verdict.state == "error"
     assert "could not be read" in render_comment(known, progress)
@@ -632,7 +630,7 @@ def test_p1_what_cannot_be_read_is_unknown_and_not_done(source: FactSource, step
 
 def test_an_unreadable_weekly_tag_leaves_the_last_step_unknown() -> None:
     known = facts_at("repinned", troubles=(SourceFailure(FactSource.TAGS, "HTTP 403"),))
-    assert standing(known, "repin") is StepStatus.UNKNOWN
+    assert status(known, "repin") is StepStatus.UNKNOWN
 
 
 # Deployments
@@ -676,7 +674,7 @@ def test_since_is_when_the_last_environment_got_a_tag_that_holds_the_change_for_
 
 def test_a_ticket_image_is_no_release_and_a_weekly_one_without_the_merge_no_pin() -> None:
     known = facts_at("merged")
-    assert progress_of(known).state("repin").standing is StepStatus.NEXT
+    assert progress_of(known).state("repin").status is StepStatus.NEXT
     assert progress_of(replace(facts_at("repinned"), weeklies=())).state("repin").open
 
 

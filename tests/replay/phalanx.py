@@ -21,7 +21,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.values_files import CloneFiles, read_history, read_values
-from consdb_actions.deploy.drift import ComponentTag, find_drift, standings
+from consdb_actions.deploy.drift import ComponentTag, component_tags, find_drift
 from consdb_actions.deploy.model import APPS, DeployPolicy, Values, slots, values_file
 from consdb_actions.deploy.values import Path as Keys
 from consdb_actions.deploy.values import insert_scalar, parse_values, remove_scalar, set_scalar
@@ -159,7 +159,7 @@ def drifts(folder: Path, tip: str, days: list[date]) -> list[str]:
         seen: list[ComponentTag] = []
         for app in APPS:
             values = read_values(source, app, policy)
-            seen += standings(app, values, read_history(source, app, values))
+            seen += component_tags(app, values, read_history(source, app, values))
         drift = find_drift(policy, seen, day)
         counts = Counter(finding.severity.word for finding in drift.findings)
         print(f"{day}: " + ", ".join(f"{count} {word}" for word, count in counts.items()))

@@ -8,7 +8,7 @@ from typing import Any
 import cmarkgfm
 import pytest
 
-from consdb_actions.deploy.drift import find_drift, standings
+from consdb_actions.deploy.drift import component_tags, find_drift
 from consdb_actions.deploy.model import DeployPlan, DeployPolicy, DeployRequest, read_tag
 from consdb_actions.deploy.plan import TagContents, make_plan, replaced_by
 from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
@@ -147,7 +147,7 @@ def test_a_repinned_schema_is_compared_with_the_week_of_its_datalink_snippets() 
 
 def test_the_drift_report_is_one_page_of_markdown() -> None:
     files = files_of(summit=consdb_file("summit", "main"), usdfprod=consdb_file("usdfprod", "26.4.1"))
-    seen = [s for app in ("consdb", "consdbtap") for s in standings(app, values_of(app, files), {})]
+    seen = [s for app in ("consdb", "consdbtap") for s in component_tags(app, values_of(app, files), {})]
     html = cmarkgfm.github_flavored_markdown_to_html(
         render_drift_markdown(find_drift(DeployPolicy(), seen, TODAY, source="phalanx"))
     )

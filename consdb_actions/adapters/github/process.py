@@ -715,7 +715,7 @@ def _approvals(decision: Decision) -> Approvals:
         counted = [
             review.submitted_at
             for review in item.reviews
-            if review.standing in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
+            if review.effect in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
             and review.submitted_at is not None
         ]
         approver = item.approver

@@ -202,8 +202,8 @@ def foreign_keys(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
         out += [
             drop_constraint(facts.schema, source, k.name, "foreignkey") for k in keys if k.table != source
         ]
-    standing = _permanent_keys(out, facts)
-    return replace(plan, ops=tuple(part for op in out for part in _detached(op, facts, standing)))
+    permanent = _permanent_keys(out, facts)
+    return replace(plan, ops=tuple(part for op in out for part in _detached(op, facts, permanent)))
 
 
 def _dropped_cycles(facts: DirectionFacts) -> Iterator[tuple[str, CatalogConstraint]]:
@@ -263,14 +263,14 @@ def _permanent_keys(
 
 
 def _detached(
-    op: ops.MigrateOperation, facts: DirectionFacts, standing: set[tuple[str, tuple[str, ...]]]
+    op: ops.MigrateOperation, facts: DirectionFacts, permanent: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
     """Keep in CREATE TABLE only constraints that Postgres can create there."""
     if not isinstance(op, ops.CreateTableOp):
         return [op]
     made = facts.after.tables[op.table_name]
     later = [
-        k for k in made.foreign_keys if k.table != op.table_name and (k.table, k.referenced) not in standing
+        k for k in made.foreign_keys if k.table != op.table_name and (k.table, k.referenced) not in permanent
     ]
     # CREATE TABLE merges two keys that are equal but for their names.
     keys = [*([made.primary_key] if made.primary_key else []), *made.uniques]
